@@ -1,0 +1,56 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Both install what they need.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check unit integration e2e bench sim format clean
+
+demo: $(VENV)/.demo
+	@.ci/system-packages demo
+	$(BIN)/satchel demo
+
+test: check unit integration e2e
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=desktop:backend $(BIN)/lint-imports --no-logo
+	$(BIN)/cfn-lint cfn/*.yaml
+
+unit: $(VENV)/.dev
+	@.ci/system-packages test
+	$(BIN)/pytest tests/unit
+
+integration: $(VENV)/.dev
+	$(BIN)/pytest tests/integration
+
+e2e: $(VENV)/.dev
+	@.ci/system-packages test
+	$(BIN)/pytest tests/e2e
+
+bench: $(VENV)/.dev
+	@.ci/system-packages test
+	$(BIN)/python -m tests.bench
+
+sim: $(VENV)/.dev
+	$(BIN)/pytest tests/sim
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.demo: pyproject.toml
+	@.ci/system-packages python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@.ci/system-packages python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,dev]'
+	@touch $@ $(VENV)/.demo

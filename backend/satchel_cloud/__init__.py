@@ -1,0 +1,1 @@
+"""Satchel, the service: the Lambda code behind `backend/openapi.yaml`."""

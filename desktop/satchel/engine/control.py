@@ -1,0 +1,192 @@
+"""The engine's local socket: how the app and the CLI talk to the one engine of a home.
+
+Frames are JSON over `multiprocessing.connection` (a Unix socket, or a named pipe on Windows) after its mutual HMAC
+challenge; nothing is ever unpickled. A connection carries one request at a time:
+
+    -> {"method": "drop", "params": {...}}
+    <- {"event": ...}            any number
+    <- {"result": ...}           or {"error": {"code", "exit_code", "title", "message", "path"?}}
+
+Closing the connection cancels the request under way. The key is random, made anew by each engine, and lies beside the
+lock in a file that only the user can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import secrets
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from satchel.core import errors
+
+Emit = Callable[[Any], None]
+Handler = Callable[[str, dict[str, Any], Emit], Awaitable[Any]]
+
+_RENDEZVOUS = "engine.json"
+
+
+class ControlServer:
+    """Answers on the socket of one home, handing each request to `handler` on `loop`.
+
+    `handler(method, params, emit)` may call `emit` from the loop to send events; its return value is the result.
+    Values may be anything that `msgspec` encodes.
+    """
+
+    def __init__(self, home: Path, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+        self._home = home
+        self._loop = loop
+        self._handler = handler
+        key = secrets.token_bytes(32)
+        address = _address(home)
+        if sys.platform != "win32":
+            Path(address).unlink(missing_ok=True)
+        self._listener = Listener(address, authkey=key, backlog=16)
+        if sys.platform != "win32":
+            Path(address).chmod(0o600)
+        _write_private(
+            home / _RENDEZVOUS, json.dumps({"address": address, "key": key.hex(), "pid": os.getpid()}).encode()
+        )
+        self._closing = threading.Event()
+        self._accepting = threading.Thread(target=self._accept, name="control-accept", daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        """Stop answering; requests under way are cut off."""
+        self._closing.set()
+        (self._home / _RENDEZVOUS).unlink(missing_ok=True)
+        # accept() does not wake when its socket is closed from another thread: knock.
+        with contextlib.suppress(OSError, EOFError, AuthenticationError):
+            Client(self._listener.address, authkey=b"closing").close()
+        self._accepting.join(timeout=2)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection = self._listener.accept()
+            except (AuthenticationError, EOFError, OSError):
+                continue
+            threading.Thread(target=self._serve, args=(connection,), name="control", daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        with contextlib.closing(connection), contextlib.suppress(EOFError, OSError):
+            while not self._closing.is_set():
+                request = json.loads(connection.recv_bytes())
+                self._answer(connection, str(request.get("method", "")), request.get("params") or {})
+
+    def _answer(self, connection: Connection, method: str, params: dict[str, Any]) -> None:
+        frames: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+
+        async def run() -> None:
+            try:
+                result = await self._handler(method, params, lambda event: frames.put(("event", event)))
+                frames.put(("result", result))
+            except errors.SatchelError as error:
+                frames.put(("error", error.to_dict()))
+            except asyncio.CancelledError:
+                frames.put(("error", errors.CancelledError("Cancelled").to_dict()))
+                raise
+            except Exception as error:
+                frames.put(("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict()))
+                raise
+
+        running = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            while True:
+                try:
+                    kind, value = frames.get(timeout=0.5)
+                except queue.Empty:
+                    if self._closing.is_set() or (connection.poll(0) and not _still_there(connection)):
+                        raise EOFError from None
+                    continue
+                connection.send_bytes(msgspec.json.encode({kind: value}))
+                if kind != "event":
+                    return
+        finally:
+            running.cancel()
+
+
+class EngineClient:
+    """A face's line to the engine of a home.
+
+    `call` and `stream` may be used from any thread; each stream has a connection of its own.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Raises `EngineError` when no engine answers for `home`."""
+        self._home = home
+        self._connect().close()
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        """The result of a command as plain JSON values. Raises the `SatchelError` that the engine answered with."""
+        for kind, value in self.stream(method, **params):
+            if kind == "result":
+                return value
+        raise errors.EngineError("The engine went away", "Start Satchel again.")
+
+    def stream(self, method: str, /, **params: Any) -> Iterator[tuple[str, Any]]:
+        """`("event", value)` any number of times, then `("result", value)`. Closing the iterator cancels."""
+        with contextlib.closing(self._connect()) as connection:
+            try:
+                connection.send_bytes(msgspec.json.encode({"method": method, "params": params}))
+                while True:
+                    frame = json.loads(connection.recv_bytes())
+                    if "error" in frame:
+                        raise errors.from_dict(frame["error"])
+                    kind = "result" if "result" in frame else "event"
+                    yield kind, frame[kind]
+                    if kind == "result":
+                        return
+            except (EOFError, OSError) as gone:
+                raise errors.EngineError("The engine went away", "Start Satchel again.") from gone
+
+    def _connect(self) -> Connection:
+        try:
+            found = json.loads((self._home / _RENDEZVOUS).read_bytes())
+            return Client(found["address"], authkey=bytes.fromhex(found["key"]))
+        except (OSError, EOFError, ValueError, KeyError, AuthenticationError) as error:
+            raise errors.EngineError("No engine is running", f"Nothing answers for {self._home}.") from error
+
+
+def _still_there(connection: Connection) -> bool:
+    """False at end of file; a client that talks out of turn is hung up on too."""
+    with contextlib.suppress(EOFError, OSError):
+        connection.recv_bytes()
+    return False
+
+
+def _address(home: Path) -> str:
+    """Short, because a Unix socket's path may have 104 bytes only and a home may lie deep."""
+    name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:20]
+    if sys.platform == "win32":
+        return rf"\\.\pipe\satchel-{name}"
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    folder = base / f"satchel-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    owner = folder.lstat()
+    if owner.st_uid != os.getuid() or owner.st_mode & 0o077 or folder.is_symlink():
+        raise errors.EngineError(
+            "The engine's socket folder is not safe", f"Remove {folder}: others can reach into it.", path=str(folder)
+        )
+    return str(folder / f"{name}.sock")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
