@@ -1,0 +1,69 @@
+"""Rules about names: which are one name to the service, which it refuses, and what a taken one becomes."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class NameProblem:
+    """Why a name cannot travel, and what a person can do about it."""
+
+    reason: str
+    remedy: str
+
+
+def name_key(name: str) -> str:
+    """What makes two names one in a folder of the service: NFC, then case folding, then NFC again."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def name_problem(name: str) -> NameProblem | None:
+    """What the service would refuse `name` for, or None when it may travel."""
+    if name in ("", ".", ".."):
+        return NameProblem("This is not a name", "Rename it.")
+    if "/" in name or "\0" in name:
+        return NameProblem("The name contains a slash or a null character", "Rename it without them.")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        # Linux file names are bytes; Python shows those that are not UTF-8 with lone surrogates.
+        return NameProblem("The name is not valid text (UTF-8)", "Rename it.")
+    if size > MAX_NAME_BYTES:
+        return NameProblem(f"The name is longer than {MAX_NAME_BYTES} bytes", "Give it a shorter name.")
+    return None
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, or `name (2)`, `name (3)`... whose `name_key` is not in `taken`; an extension stays at the end."""
+    if name_key(name) not in taken:
+        return name
+    number = 2
+    while name_key(candidate := numbered(name, number)) in taken:
+        number += 1
+    return candidate
+
+
+def numbered(name: str, number: int) -> str:
+    """`report (2).pdf` for `report.pdf` and 2, shortened at the stem's end so that it stays within 255 bytes."""
+    parts = PurePosixPath(name)
+    stem, extension = parts.stem, parts.suffix
+    tail = f" ({number}){extension}"
+    room = MAX_NAME_BYTES - len(tail.encode())
+    if room < 1:
+        stem, tail = name, f" ({number})"
+        room = MAX_NAME_BYTES - len(tail.encode())
+    return stem.encode()[:room].decode(errors="ignore") + tail
+
+
+def printable(name: str) -> str:
+    """`name` as it can be shown and sent as JSON: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode(errors="replace") if not name.isascii() else name

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from .database import Database
+
+TOP = ""
+"""The `item_id` of the watched folder itself, which has no row."""
+
+UNKNOWN = -1
+"""A `size` that equals no file's: the local content must be looked at again."""
+
+ItemState = Literal["intended", "live", "trashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One name that is, or is about to be, on both sides.
+
+    Local, as it was when last in step: `parent_item`, `name`, `size`, `mtime_ns`, `file_id`. Remote, as the change log
+    told: `node_id`, `remote_parent`, `remote_name`, `revision_id`, `sha256`, `sequence`, `state`. The two names differ
+    after a remote rename, which an upload-only root follows without touching the disk.
+
+    `state` is `intended` from before the node is made until the service has said so, `trashed` while a remote delete
+    stands. `item_id` stays when a deleted node is made anew under another `node_id`.
+    """
+
+    item_id: str
+    parent_item: str
+    name: str
+    kind: Literal["file", "folder"]
+    node_id: str
+    remote_parent: str
+    remote_name: str
+    size: int = UNKNOWN
+    mtime_ns: int = 0
+    file_id: int = 0
+    state: ItemState = "live"
+    revision_id: str | None = None
+    sha256: str | None = None
+    sequence: int = 0
+    upload_id: str | None = None
+
+
+class Stamp(NamedTuple):
+    """The part of an `Item` that a scan compares; a tuple, because 100,000 of them are read in a rescan."""
+
+    name: str
+    kind: str
+    size: int
+    mtime_ns: int
+    file_id: int
+    state: str
+    item_id: str
+
+
+_COLUMNS = (
+    "item_id, parent_item, name, kind, node_id, remote_parent, remote_name, size, mtime_ns, file_id, state, "
+    "revision_id, sha256, sequence, upload_id"
+)
+_PUT = f"INSERT OR REPLACE INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * 15})"  # noqa: S608 - constants only
+_STAMPS = "SELECT name, kind, size, mtime_ns, file_id, state, item_id FROM item WHERE root_id = ? AND parent_item = ?"
+
+
+class Tree:
+    """The synced tree of one root, with what the change log told of its nodes."""
+
+    def __init__(self, database: Database, root_id: str) -> None:
+        self._database = database
+        self._root_id = root_id
+
+    def put(self, *items: Item) -> None:
+        """Add or replace items, in one commit."""
+        self.put_many(items)
+
+    def put_many(self, items: Iterable[Item]) -> None:
+        self._database.write_many(_PUT, [(self._root_id, *_row(item)) for item in items])
+
+    def remove(self, *item_ids: str) -> None:
+        """Forget items and, of folders, all that is in them."""
+        with self._database.transaction():
+            for item_id in item_ids:
+                below = [item.item_id for item in self.descendants(item_id)]
+                self._database.write_many("DELETE FROM item WHERE item_id = ?", [(i,) for i in [item_id, *below]])
+
+    def get(self, item_id: str) -> Item | None:
+        return self._one("item_id = ?", item_id)
+
+    def by_node(self, node_id: str) -> Item | None:
+        return self._one("node_id = ?", node_id)
+
+    def child(self, parent_item: str, name: str) -> Item | None:
+        return self._one("parent_item = ? AND name = ?", parent_item, name)
+
+    def children(self, parent_item: str) -> list[Item]:
+        return self._select("parent_item = ? ORDER BY name", parent_item)
+
+    def stamps(self, parent_item: str) -> list[Stamp]:
+        return list(map(Stamp._make, self._database.read(_STAMPS, self._root_id, parent_item)))
+
+    def in_remote_folder(self, node_id: str) -> list[Item]:
+        """Items whose node lies in this folder of the service."""
+        return self._select("remote_parent = ?", node_id)
+
+    def descendants(self, item_id: str) -> Iterator[Item]:
+        """All that is in a folder, folders before what is in them."""
+        for item in self.children(item_id):
+            yield item
+            if item.kind == "folder":
+                yield from self.descendants(item.item_id)
+
+    def find(self, path: str) -> Item | None:
+        """The item at a relative path, `/`-separated; None also for the watched folder itself."""
+        item, parent = None, TOP
+        for name in path.split("/") if path else ():
+            item = self.child(parent, name)
+            if item is None:
+                return None
+            parent = item.item_id
+        return item
+
+    def path_of(self, item: Item) -> str:
+        """The local path, relative to the watched folder, `/`-separated."""
+        names = [item.name]
+        while item.parent_item != TOP:
+            above = self.get(item.parent_item)
+            if above is None:
+                break
+            names.append(above.name)
+            item = above
+        return "/".join(reversed(names))
+
+    def count_files(self) -> int:
+        """Files that are on both sides."""
+        rows = self._database.read(
+            "SELECT count(*) FROM item WHERE root_id = ? AND kind = 'file' AND state = 'live'", self._root_id
+        )
+        return int(rows[0][0])
+
+    def _one(self, where: str, *values: str) -> Item | None:
+        found = self._select(where, *values)
+        return found[0] if found else None
+
+    def _select(self, where: str, *values: str) -> list[Item]:
+        sql = f"SELECT {_COLUMNS} FROM item WHERE root_id = ? AND {where}"  # noqa: S608 - constants only
+        return [Item(*row) for row in self._database.read(sql, self._root_id, *values)]
+
+
+def _row(item: Item) -> tuple[object, ...]:
+    return (
+        item.item_id,
+        item.parent_item,
+        item.name,
+        item.kind,
+        item.node_id,
+        item.remote_parent,
+        item.remote_name,
+        item.size,
+        item.mtime_ns,
+        item.file_id,
+        item.state,
+        item.revision_id,
+        item.sha256,
+        item.sequence,
+        item.upload_id,
+    )

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from satchel.core.model import StoredUpload, TransferState
+
+from .database import Database
+from .text import from_text, to_text
+
+_FINAL = tuple(state.value for state in TransferState if state.final)
+_PUT = "INSERT OR REPLACE INTO upload (upload_id, state, created_ms, body) VALUES (?, ?, ?, ?)"
+
+
+class Uploads:
+    """Uploads on their way and the newest that ended; enough to go on after a crash without sending a part twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, uploads: Sequence[StoredUpload]) -> None:
+        """All of them in one commit."""
+        self._database.write_many(_PUT, [_row(upload) for upload in uploads])
+
+    def save(self, upload: StoredUpload) -> None:
+        """The upload as it is now; one that ended needs its parts no more."""
+        with self._database.transaction():
+            self._database.write(_PUT, _row(upload))
+            if upload.state.final and upload.state is not TransferState.FAILED:
+                self._database.write("DELETE FROM part WHERE upload_id = ?", (upload.request.upload_id,))
+
+    def part_done(self, upload_id: str, part: int, crc64nvme: str, size: int) -> None:
+        """S3 has acknowledged this part."""
+        self._database.write("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?)", (upload_id, part, crc64nvme, size))
+
+    def parts(self, upload_id: str) -> dict[int, str]:
+        """The CRC64NVME of every part that S3 holds, by part number."""
+        return dict(
+            self._database.read("SELECT part, crc64nvme FROM part WHERE upload_id = ? ORDER BY part", upload_id)
+        )
+
+    def forget_parts(self, upload_id: str) -> None:
+        """S3 has lost them: the upload begins anew."""
+        self._database.write("DELETE FROM part WHERE upload_id = ?", (upload_id,))
+
+    def unfinished(self) -> list[StoredUpload]:
+        """Oldest first."""
+        marks = ", ".join("?" * len(_FINAL))
+        sql = f"SELECT body FROM upload WHERE state NOT IN ({marks}) ORDER BY created_ms, upload_id"  # noqa: S608 - marks
+        return [from_text(row[0], StoredUpload) for row in self._database.read(sql, *_FINAL)]
+
+    def recent(self, limit: int = 200) -> list[StoredUpload]:
+        """In any state, newest first."""
+        sql = "SELECT body FROM upload ORDER BY created_ms DESC, upload_id LIMIT ?"
+        return [from_text(row[0], StoredUpload) for row in self._database.read(sql, limit)]
+
+    def get(self, upload_id: str) -> StoredUpload | None:
+        rows = self._database.read("SELECT body FROM upload WHERE upload_id = ?", upload_id)
+        return from_text(rows[0][0], StoredUpload) if rows else None
+
+    def remove(self, upload_id: str) -> None:
+        with self._database.transaction():
+            self._database.write("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
+            self._database.write("DELETE FROM part WHERE upload_id = ?", (upload_id,))
+
+
+def _row(upload: StoredUpload) -> tuple[str, str, int, str]:
+    return upload.request.upload_id, upload.state.value, upload.created_ms, to_text(upload)
