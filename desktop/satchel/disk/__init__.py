@@ -1,0 +1,20 @@
+"""The local side: what is in a folder, what changed, which file is which. It reads and never changes a user's file."""
+
+from .ignore import MARKER_FOLDER
+from .local import LocalDisk
+from .marker import read_marker, write_marker
+from .ports import Disk, Entry, Hints, Listing, Watch
+from .watch import watch
+
+__all__ = [
+    "MARKER_FOLDER",
+    "Disk",
+    "Entry",
+    "Hints",
+    "Listing",
+    "LocalDisk",
+    "Watch",
+    "read_marker",
+    "watch",
+    "write_marker",
+]

@@ -1,0 +1,135 @@
+"""A watched folder on a real disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat as modes
+from pathlib import Path
+
+from satchel.core.errors import FileChangedError, LocalFileError
+from satchel.core.names import name_problem, printable
+from satchel.core.status import Held
+
+from .ignore import ignored
+from .marker import read_marker
+from .ports import Entry, Listing
+
+_CHUNK = 1024 * 1024
+_FILE_ID_MASK = (1 << 63) - 1  # the journal's integers are signed
+
+# Windows marks files whose content is in another cloud; reading one would fetch it.
+_RECALL_ON_OPEN = 0x0004_0000
+_RECALL_ON_ACCESS = 0x0040_0000
+_REPARSE_POINT = 0x0000_0400
+
+
+class LocalDisk:
+    """Implements `Disk` on the folder `root`. Stateless, so any thread may use it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+
+    def absolute(self, path: str) -> str:
+        return os.path.join(self._root, *path.split("/")) if path else self._root  # noqa: PTH118 - hot, plain strings
+
+    def list(self, folder: str) -> Listing | None:
+        where = self.absolute(folder)
+        entries: list[Entry] = []
+        held: list[Held] = []
+        try:
+            if folder and not modes.S_ISDIR(os.lstat(where).st_mode):
+                return None
+            with os.scandir(where) as names:
+                for found in names:
+                    if ignored(found.name):
+                        continue
+                    kept = _look(found)
+                    if isinstance(kept, Entry):
+                        entries.append(kept)
+                    elif kept is not None:
+                        held.append(kept)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise _unreadable(error, where, "folder") from error
+        return Listing(tuple(entries), tuple(held))
+
+    def stat(self, path: str) -> Entry | None:
+        try:
+            found = os.lstat(self.absolute(path))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise _unreadable(error, self.absolute(path), "file") from error
+        name = path.rsplit("/", 1)[-1]
+        if modes.S_ISDIR(found.st_mode):
+            return Entry(name, "folder", 0, found.st_mtime_ns, found.st_ino & _FILE_ID_MASK)
+        if modes.S_ISREG(found.st_mode):
+            return Entry(name, "file", found.st_size, found.st_mtime_ns, found.st_ino & _FILE_ID_MASK)
+        return None
+
+    def reaches(self, folder: str) -> bool:
+        where = self._root
+        for name in folder.split("/") if folder else ():
+            where = os.path.join(where, name)  # noqa: PTH118 - plain strings
+            try:
+                if not modes.S_ISDIR(os.lstat(where).st_mode):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def sha256(self, path: str) -> str:
+        where = self.absolute(path)
+        digest = hashlib.sha256()
+        try:
+            with Path(where).open("rb", buffering=0) as file:
+                before = os.fstat(file.fileno())
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                after = os.fstat(file.fileno())
+        except OSError as error:
+            raise _unreadable(error, where, "file") from error
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise FileChangedError("The file is being written", "It is sent when it is quiet.", path=where)
+        return digest.hexdigest()
+
+    def root_id(self) -> str | None:
+        return read_marker(Path(self._root))
+
+
+_LINK = ("This is a link to another place", "Links are not followed: move the file or folder itself here.")
+_ELSEWHERE = ("Its content is only in another cloud", "Make it available offline there, or move it out.")
+_SPECIAL = ("This is not a file or a folder (a pipe, socket or device)", "Move it out of the folder.")
+
+
+def _look(found: os.DirEntry[str]) -> Entry | Held | None:
+    """What one name is: an entry, something held back, or None when it went away meanwhile."""
+    name = found.name
+    if (not name.isascii() or len(name) > 255) and (problem := name_problem(name)) is not None:
+        return Held(printable(name), problem.reason, problem.remedy)
+    try:
+        facts = found.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Held(printable(name), f"It cannot be looked at: {error.strerror}", "Check its permissions.")
+    attributes = getattr(facts, "st_file_attributes", 0)
+    if attributes & (_RECALL_ON_OPEN | _RECALL_ON_ACCESS):
+        return Held(name, *_ELSEWHERE)
+    if modes.S_ISREG(facts.st_mode):
+        return Entry(name, "file", facts.st_size, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
+    if modes.S_ISDIR(facts.st_mode) and not attributes & _REPARSE_POINT:
+        return Entry(name, "folder", 0, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
+    is_link = modes.S_ISLNK(facts.st_mode) or attributes & _REPARSE_POINT
+    return Held(printable(name), *(_LINK if is_link else _SPECIAL))
+
+
+def _unreadable(error: OSError, path: str, what: str) -> LocalFileError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return LocalFileError(f"The {what} is gone", "Nothing needs to be done.", path=path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return LocalFileError(f"The {what} may not be read", "Give your user permission to read it.", path=path)
+    return LocalFileError(f"The {what} cannot be read", f"{error.strerror}. Check the disk and try again.", path=path)

@@ -1,0 +1,74 @@
+"""What a disk is to the rest of the client, so that a simulator can own one.
+
+Paths are relative to the watched folder, `/`-separated; the empty path is the watched folder itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from satchel.core.status import Held
+
+
+class Entry(NamedTuple):
+    """One name in a folder. `file_id` is the inode or file id, 0 when it is not known; sizes of folders are 0."""
+
+    name: str
+    kind: Literal["file", "folder"]
+    size: int
+    mtime_ns: int
+    file_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is in one folder. `held` are names that are there but cannot travel: `Held.path` is the bare name."""
+
+    entries: tuple[Entry, ...]
+    held: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Where something may have changed. `closed` are files whose writer has closed them; `everything` asks for a full
+    rescan, because events were lost."""
+
+    folders: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+    everything: bool = False
+
+
+class Disk(Protocol):
+    """One watched folder. Methods block and raise `LocalFileError` unless they say otherwise."""
+
+    def absolute(self, path: str) -> str:
+        """The path as the operating system wants it."""
+
+    def list(self, folder: str) -> Listing | None:
+        """None when there is no such folder, or when a link stands in its place."""
+
+    def stat(self, path: str) -> Entry | None:
+        """The entry of a file or folder; None when it is gone or has become something else."""
+
+    def reaches(self, folder: str) -> bool:
+        """Whether every part of the path is a real folder: a link in it would lead out of the watched folder."""
+
+    def sha256(self, path: str) -> str:
+        """Hex. `FileChangedError` when the file changed meanwhile."""
+
+    def root_id(self) -> str | None:
+        """The id in the watched folder's marker; None when it is not there, e.g. because a disk is not mounted."""
+
+
+class Watch(Protocol):
+    """Collects hints until they are taken."""
+
+    @property
+    def problem(self) -> Held | None:
+        """Why changes may be seen late, if so."""
+
+    def take(self) -> Hints:
+        """What came in since the last call."""
+
+    def close(self) -> None: ...
