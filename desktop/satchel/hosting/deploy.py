@@ -1,0 +1,175 @@
+"""Deploy Satchel into an AWS account, or take it away again. The same code serves AWS and the local cloud."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import satchel
+from satchel.hosting import emulated, stack
+from satchel.hosting.aws import Aws, error_code, explained
+from satchel.hosting.package import Payload, payload
+from satchel.hosting.process import HostingError
+from satchel.hosting.report import Report, silent
+
+DISCOVERY = ".well-known/satchel.json"
+_ASSET_MAX_AGE = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What stands after a deploy. `changed` is False when everything was there before."""
+
+    stack: str
+    site: str
+    region: str
+    changed: bool
+    outputs: dict[str, str]
+
+
+def deploy(
+    name: str,
+    *,
+    aws: Aws | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    site: str | None = None,
+    report: Report = silent,
+    sent: Payload | None = None,
+) -> Deployment:
+    """Create or update the stack `name` with its site; idempotent.
+
+    `parameters` are the root template's; what is not given keeps its value. `site` is the address that the discovery
+    document names, where it is not CloudFront's. Raises `HostingError`.
+    """
+    check_name(name)
+    aws = aws or Aws(region, profile)
+    sent = sent or payload()
+    with explained():
+        bucket = artifact_bucket(aws, name)
+        report(f"deploying to account {aws.account} in {aws.where}")
+        _ensure_bucket(aws, bucket)
+        _upload_once(aws, bucket, sent.code_key, sent.zip)
+        for file, content in sent.template_files.items():
+            _upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
+        base = f"{_address(aws, bucket)}/{sent.template_prefix}"
+        given = {"TemplateBase": base, "CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
+        if not _lives(aws, name):
+            given["OriginSecret"] = secrets.token_urlsafe(32)
+        changed = stack.bring_up(aws, name, f"{base}/satchel.yaml", given, report)
+        made = stack.outputs(aws, name)
+        if aws.local:
+            emulated.restore(aws, name, sent)
+        site = site or made["Site"]
+        changed |= _publish(aws, sent, made, site, report)
+    return Deployment(name, site, aws.where, changed, made)
+
+
+def check_name(name: str) -> None:
+    """Raises `HostingError` when a stack cannot be called so."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", name):
+        raise HostingError(
+            f"A stack cannot be called {name!r}", "Use a letter, then up to 39 letters, digits and dashes."
+        )
+
+
+def artifact_bucket(aws: Aws, name: str) -> str:
+    """The bucket of a stack's code and templates: always the same one, so that it is found again."""
+    return f"satchel-artifacts-{aws.account}-{aws.where}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def discovery(aws: Aws, made: Mapping[str, str], site: str) -> dict[str, object]:
+    """The discovery document: where a client finds everything."""
+    return {
+        "satchel": 1,
+        "version": satchel.__version__,
+        "site": site,
+        "region": aws.where,
+        "user_pool_id": made["UserPoolId"],
+        "client_id": made["ClientId"],
+        "identity_endpoint": aws.endpoint,
+    }
+
+
+def _lives(aws: Aws, name: str) -> bool:
+    found = stack.describe(aws, name)
+    return found is not None and found["StackStatus"] not in stack.DEAD
+
+
+def _address(aws: Aws, bucket: str) -> str:
+    return f"{aws.endpoint}/{bucket}" if aws.local else f"https://{bucket}.s3.{aws.where}.amazonaws.com"
+
+
+def _ensure_bucket(aws: Aws, bucket: str) -> None:
+    import botocore.exceptions  # noqa: PLC0415 - heavy
+
+    s3 = aws.client("s3")
+    try:
+        # Bucket names are everybody's: never hand code to one that somebody else took.
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=aws.account)
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) not in ("404", "NoSuchBucket"):
+            raise
+        where = {} if aws.where == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.where}}
+        s3.create_bucket(Bucket=bucket, **where)
+        closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+
+
+def _upload_once(aws: Aws, bucket: str, key: str, content: bytes) -> None:
+    """Keys name their content: what is there is right."""
+    import botocore.exceptions  # noqa: PLC0415 - heavy
+
+    s3 = aws.client("s3")
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) not in ("404", "NoSuchKey"):
+            raise
+        s3.put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=aws.account)
+
+
+def _publish(aws: Aws, sent: Payload, made: Mapping[str, str], site: str, report: Report) -> bool:
+    """Send what changed of the site, remove what is no longer part of it; False when it was all there."""
+    s3, bucket = aws.client("s3"), made["StaticBucket"]
+    document = json.dumps(discovery(aws, made, site), indent=2).encode()
+    wanted = sent.site_files | {DISCOVERY: document}
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    there = {one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", [])}
+    # The ETag of a plain PUT under SSE-S3 is the content's MD5.
+    changed = {
+        key: content
+        for key, content in wanted.items()
+        if there.get(key) != hashlib.md5(content, usedforsecurity=False).hexdigest()
+    }
+    gone = [key for key in there if key not in wanted]
+    # The pages come last: they must not name a module that is not there yet.
+    for key in sorted(changed, key=lambda key: (key.endswith(".html"), key)):
+        s3.put_object(Bucket=bucket, Key=key, Body=changed[key], **_headers(key))
+    for key in gone:
+        s3.delete_object(Bucket=bucket, Key=key)
+    if not changed and not gone:
+        return False
+    report(f"published the site: {len(changed)} files sent, {len(gone)} removed")
+    if not aws.local:
+        aws.client("cloudfront").create_invalidation(
+            DistributionId=made["DistributionId"],
+            InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
+        )
+    return True
+
+
+def _headers(key: str) -> dict[str, str]:
+    kind = "text/javascript" if key.endswith((".js", ".mjs")) else mimetypes.guess_type(key)[0]
+    kind = kind or "application/octet-stream"
+    if kind.startswith("text/"):
+        kind += "; charset=utf-8"
+    lasting = not key.endswith((".html", ".json"))
+    return {"ContentType": kind, "CacheControl": f"public, max-age={_ASSET_MAX_AGE}" if lasting else "no-cache"}

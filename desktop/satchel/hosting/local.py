@@ -1,0 +1,277 @@
+"""The whole of Satchel's cloud on this machine: emulator, deployment and edge, kept in one state folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from satchel.core.errors import UsageError
+from satchel.hosting import deploy, edge, emulator, stack
+from satchel.hosting.aws import Aws, explained
+from satchel.hosting.package import Payload, payload
+from satchel.hosting.process import HostingError, exclusively
+from satchel.hosting.report import Report, silent
+
+STACK = "satchel"
+SITE_PORT = 7424
+"""Taken for the site when it is free; links carry the port, so it is kept from then on."""
+
+_LOCAL_PARAMETERS = {"RequireTls": "false", "JanitorSchedule": "rate(1 minute)", "IngestDelaySeconds": "15"}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatus:
+    """`running` means that the site answers and the cloud behind it too. Ids are None before the first deployment."""
+
+    state: str
+    running: bool
+    site: str | None = None
+    endpoint: str | None = None
+    region: str = emulator.REGION
+    user_pool_id: str | None = None
+    client_id: str | None = None
+    cloud_pid: int | None = None
+    edge_pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the state folder remembers. `deployed` is the fingerprint of what stands in the cloud."""
+
+    secret: str = field(repr=False)
+    site_port: int
+    cloud_port: int
+    deployed: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+def default_state() -> Path:
+    """Where the local cloud lives when nobody says otherwise."""
+    import platformdirs  # noqa: PLC0415 - only when it is asked for
+
+    return platformdirs.user_data_path("satchel", appauthor=False) / "local-cloud"
+
+
+def up(
+    state: Path | None = None,
+    port: int | None = None,
+    report: Report = silent,
+    parameters: Mapping[str, str] | None = None,
+) -> LocalStatus:
+    """Bring everything up and return when the site answers; quick when it is up, or was before.
+
+    `port` is the site's. Raises `HostingError`, or `UsageError` when the port is taken.
+    """
+    state = _prepared(state)
+    with exclusively(state / "up.lock"):
+        record = _started(state, port, report)
+        sent = payload()
+        aws = _aws(record)
+        given = _LOCAL_PARAMETERS | dict(parameters or {})
+        wanted = _fingerprint(record, sent, given)
+        with explained():
+            found = stack.describe(aws, STACK)
+        if found is None or record.deployed != wanted:
+            made = deploy.deploy(STACK, aws=aws, parameters=given, site=_site(record), report=report, sent=sent)
+            record = replace(record, deployed=wanted, outputs=made.outputs)
+            _save(state, record)
+        _write_edge(state, record)
+        if edge.service(state).pid() is None:
+            environment = emulator.environment(state, record.cloud_port, record.secret)
+            config = str(state / "edge.json")
+            edge.service(state).start([config], environment, lambda: edge.answers(record.site_port))
+        report(f"the site is at {_site(record)}")
+    return status(state)
+
+
+def down(state: Path | None = None, report: Report = silent) -> bool:
+    """Stop everything; what was kept is there again at the next `up`. False when nothing ran."""
+    state = _prepared(state)
+    with exclusively(state / "up.lock"):
+        stopped_edge = edge.service(state).stop()
+        stopped_cloud = emulator.service(state).stop()
+    report("stopped" if stopped_edge or stopped_cloud else "nothing was running")
+    return stopped_edge or stopped_cloud
+
+
+def status(state: Path | None = None) -> LocalStatus:
+    """What is up, without changing anything."""
+    state = state or default_state()
+    record = _load(state)
+    if record is None:
+        return LocalStatus(str(state), running=False)
+    cloud_pid, edge_pid = emulator.service(state).pid(), edge.service(state).pid()
+    return LocalStatus(
+        state=str(state),
+        running=bool(cloud_pid and edge_pid and emulator.healthy(record.cloud_port) and edge.answers(record.site_port)),
+        site=_site(record),
+        endpoint=f"http://127.0.0.1:{record.cloud_port}",
+        user_pool_id=record.outputs.get("UserPoolId"),
+        client_id=record.outputs.get("ClientId"),
+        cloud_pid=cloud_pid,
+        edge_pid=edge_pid,
+    )
+
+
+def erase(state: Path | None = None) -> None:
+    """Stop everything and remove the state folder, with all that users kept in it."""
+    state = state or default_state()
+    if state.exists():
+        down(state)
+        shutil.rmtree(state)
+
+
+def administrator(state: Path | None = None) -> Aws:
+    """The local cloud's root access, for who owns the state folder. Raises `HostingError` before the first `up`."""
+    record = _load(state or default_state())
+    if record is None:
+        raise HostingError("There is no local cloud here yet", "Start one with `satchel local up`.")
+    return _aws(record)
+
+
+def outputs(state: Path | None = None) -> dict[str, str]:
+    """The outputs of the root stack, as recorded at the last deployment."""
+    record = _load(state or default_state())
+    return dict(record.outputs) if record else {}
+
+
+def _prepared(state: Path | None) -> Path:
+    state = (state or default_state()).absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        state.chmod(0o700)
+    return state
+
+
+def _started(state: Path, port: int | None, report: Report) -> _Record:
+    """The record, with its emulator running on its port."""
+    record = _load(state)
+    running = edge.service(state).pid() is not None
+    if record is None:
+        site_port = port or (SITE_PORT if edge.free(SITE_PORT) else free_port())
+        record = _Record(secrets.token_hex(24), site_port, free_port())
+    elif port is not None and port != record.site_port:
+        edge.service(state).stop()
+        running = False
+        record = replace(record, site_port=port)
+    if not running and not edge.free(record.site_port):
+        raise UsageError(
+            f"Port {record.site_port} is taken by another program",
+            "Stop that program, or choose another port with --port (links made so far carry the old one).",
+        )
+    if emulator.service(state).pid() is None:
+        if not edge.free(record.cloud_port):
+            record = replace(record, cloud_port=free_port())
+        _save(state, record)
+        report("starting the local cloud")
+        emulator.start(state, record.cloud_port, record.secret)
+    else:
+        _save(state, record)
+    return record
+
+
+def _write_edge(state: Path, record: _Record) -> None:
+    with explained():
+        aws = _aws(record)
+        cloudfront = aws.client("cloudfront")
+        policy = cloudfront.get_response_headers_policy(Id=record.outputs["HeadersPolicyId"])
+        distribution = cloudfront.get_distribution_config(Id=record.outputs["DistributionId"])
+    origins = distribution["DistributionConfig"]["Origins"]["Items"]
+    sent = {
+        header["HeaderName"].lower(): header["HeaderValue"]
+        for origin in origins
+        for header in origin.get("CustomHeaders", {}).get("Items", [])
+    }
+    config = edge.EdgeConfig(
+        port=record.site_port,
+        cloud=str(aws.endpoint),
+        region=emulator.REGION,
+        api_id=record.outputs["ApiId"],
+        static_bucket=record.outputs["StaticBucket"],
+        origin_secret=sent["x-satchel-origin"],
+        key=(emulator.ACCESS_KEY, record.secret),
+        headers=_headers(policy["ResponseHeadersPolicy"]["ResponseHeadersPolicyConfig"]),
+    )
+    encoded = msgspec.json.encode(config)
+    path = state / "edge.json"
+    if not path.exists() or path.read_bytes() != encoded:
+        _write_private(path, encoded)
+
+
+def _headers(policy: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """The response headers that CloudFront makes of a policy; not HSTS, for there is no TLS here."""
+    security = dict(policy.get("SecurityHeadersConfig") or {})
+    out: dict[str, str] = {}
+    if "ContentTypeOptions" in security:
+        out["X-Content-Type-Options"] = "nosniff"
+    for member, header, value in (
+        ("FrameOptions", "X-Frame-Options", "FrameOption"),
+        ("ReferrerPolicy", "Referrer-Policy", "ReferrerPolicy"),
+        ("ContentSecurityPolicy", "Content-Security-Policy", "ContentSecurityPolicy"),
+    ):
+        declared = security.get(member)
+        if isinstance(declared, Mapping):
+            out[header] = str(declared[value])
+    custom = policy.get("CustomHeadersConfig") or {}
+    items = custom.get("Items") or []
+    if isinstance(items, list):
+        out |= {str(item["Header"]): str(item["Value"]) for item in items}
+    return out
+
+
+def _aws(record: _Record) -> Aws:
+    return Aws(
+        region=emulator.REGION,
+        endpoint=f"http://127.0.0.1:{record.cloud_port}",
+        key=(emulator.ACCESS_KEY, record.secret),
+    )
+
+
+def _site(record: _Record) -> str:
+    return f"http://127.0.0.1:{record.site_port}"
+
+
+def _fingerprint(record: _Record, sent: Payload, given: Mapping[str, str]) -> str:
+    parts = [sent.fingerprint, _site(record), str(record.cloud_port), *sorted(f"{k}={v}" for k, v in given.items())]
+    return "|".join(parts)
+
+
+def _load(state: Path) -> _Record | None:
+    path = state / "local.json"
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Record)
+    except msgspec.MsgspecError as error:
+        raise HostingError(
+            "The local cloud's record cannot be read",
+            f"Move the folder away and start afresh. ({error})",
+            path=str(path),
+        ) from error
+
+
+def _save(state: Path, record: _Record) -> None:
+    _write_private(state / "local.json", msgspec.json.encode(record))
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Whole or not at all, and for its owner's eyes."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    draft.replace(path)
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

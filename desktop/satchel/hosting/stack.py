@@ -1,0 +1,193 @@
+"""One CloudFormation stack, nested ones and all: bring it to a state, tell what happens on the way, take it away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from satchel.hosting.aws import Aws, error_code
+from satchel.hosting.process import HostingError
+from satchel.hosting.report import Report
+
+_NESTED = "AWS::CloudFormation::Stack"
+DEAD = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of the stack or of one nested in it."""
+
+    kind: str
+    logical_id: str
+    physical_id: str
+
+
+def describe(aws: Aws, name: str) -> dict[str, Any] | None:
+    """The stack as CloudFormation tells it; None when there is none."""
+    import botocore.exceptions  # noqa: PLC0415 - heavy
+
+    try:
+        stacks = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) == "ValidationError" and "does not exist" in str(error):
+            return None
+        raise
+    found: dict[str, Any] | None = next((s for s in stacks if s["StackStatus"] != "DELETE_COMPLETE"), None)
+    return found
+
+
+def outputs(aws: Aws, name: str) -> dict[str, str]:
+    """Raises `HostingError` when there is no such stack."""
+    found = describe(aws, name)
+    if found is None:
+        raise HostingError(f"There is no stack called {name}", f"Nothing of that name in {aws.where}.")
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], report: Report) -> bool:
+    """Create or update the stack and wait; False when nothing had to change.
+
+    Parameters that are not `given` keep their value on an update. Raises `HostingError` naming the first resource that
+    failed, and why.
+    """
+    import botocore.exceptions  # noqa: PLC0415 - heavy
+
+    cloudformation = aws.client("cloudformation")
+    found = describe(aws, name)
+    if found is not None and found["StackStatus"] in DEAD:
+        report(f"removing what an earlier, failed deployment left of {name}")
+        take_down(aws, name, report)
+        found = None
+    request = {
+        "StackName": name,
+        "TemplateURL": template_url,
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    }
+    since = _Seen(aws, name if found is None else found["StackId"])
+    if found is None:
+        report(f"creating the stack {name}")
+        made = cloudformation.create_stack(
+            **request, Parameters=_parameters(given), Tags=[{"Key": "app", "Value": "satchel"}]
+        )
+        since = _Seen(aws, made["StackId"])
+    else:
+        kept = {p["ParameterKey"] for p in found.get("Parameters", [])} & _declared(aws, template_url) - given.keys()
+        try:
+            cloudformation.update_stack(**request, Parameters=_parameters(given, kept))
+        except botocore.exceptions.ClientError as error:
+            if "No updates are to be performed" in str(error):
+                report(f"the stack {name} is as it should be")
+                return False
+            raise
+        report(f"updating the stack {name}")
+    _wait(aws, name, since, {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, report)
+    return True
+
+
+def take_down(aws: Aws, name: str, report: Report) -> None:
+    """Delete the stack and wait. What is retained stays."""
+    found = describe(aws, name)
+    if found is None:
+        return
+    since = _Seen(aws, found["StackId"])
+    aws.client("cloudformation").delete_stack(StackName=name)
+    _wait(aws, found["StackId"], since, {"DELETE_COMPLETE"}, report)
+
+
+def resources(aws: Aws, name: str) -> Iterator[Resource]:
+    """Everything in the stack and in those nested in it."""
+    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
+    for page in pages:
+        for one in page["StackResourceSummaries"]:
+            physical = one.get("PhysicalResourceId")
+            if not physical or one["ResourceStatus"] == "DELETE_COMPLETE":
+                continue
+            if one["ResourceType"] == _NESTED:
+                yield from resources(aws, physical)
+            else:
+                yield Resource(one["ResourceType"], one["LogicalResourceId"], physical)
+
+
+@dataclass(slots=True)
+class _Failure:
+    at: Any
+    nested: bool
+    logical_id: str
+    reason: str
+
+
+class _Seen:
+    """The events that were there before, so that only new ones are told."""
+
+    def __init__(self, aws: Aws, stack: str) -> None:
+        self._aws = aws
+        self._stacks = [stack]
+        self._seen: set[str] = set()
+        self.failures: list[_Failure] = []
+        for _ in self._new():
+            pass
+        self.failures.clear()
+
+    def tell(self, report: Report) -> None:
+        for event in self._new():
+            status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+            logical, kind = event["LogicalResourceId"], event["ResourceType"]
+            if not status.endswith("IN_PROGRESS"):
+                report(f"{status.lower().replace('_', ' ')}: {logical} ({kind})")
+            if status.endswith("FAILED") and "cancelled" not in reason:
+                self.failures.append(_Failure(event["Timestamp"], kind == _NESTED, logical, reason))
+
+    def first_failure(self) -> _Failure | None:
+        """The innermost and oldest one: a nested stack only repeats what happened in it."""
+        return min(self.failures, key=lambda failure: (failure.nested, failure.at), default=None)
+
+    def _new(self) -> Iterator[dict[str, Any]]:
+        import botocore.exceptions  # noqa: PLC0415 - heavy
+
+        client = self._aws.client("cloudformation")
+        for stack in self._stacks:  # grows while nested stacks turn up
+            fresh: list[dict[str, Any]] = []
+            try:
+                for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
+                    unseen = [event for event in page["StackEvents"] if event["EventId"] not in self._seen]
+                    fresh += unseen
+                    if len(unseen) < len(page["StackEvents"]):
+                        break
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) != "ValidationError":
+                    raise
+            for event in reversed(fresh):
+                self._seen.add(event["EventId"])
+                physical = event.get("PhysicalResourceId")
+                if event["ResourceType"] == _NESTED and physical and physical not in self._stacks:
+                    self._stacks.append(physical)
+                yield event
+
+
+def _wait(aws: Aws, name: str, seen: _Seen, good: set[str], report: Report) -> None:
+    while True:
+        found = describe(aws, name)
+        status = "DELETE_COMPLETE" if found is None else found["StackStatus"]
+        seen.tell(report)
+        if status in good:
+            return
+        if not status.endswith("IN_PROGRESS"):
+            first = seen.first_failure()
+            reason = (found or {}).get("StackStatusReason") or f"It ended as {status}."
+            if first is None:
+                raise HostingError(f"The stack {name} failed", reason)
+            raise HostingError(f"The stack {name} failed at {first.logical_id}", first.reason or reason)
+        time.sleep(aws.poll_seconds)
+
+
+def _declared(aws: Aws, template_url: str) -> set[str]:
+    summary = aws.client("cloudformation").get_template_summary(TemplateURL=template_url)
+    return {parameter["ParameterKey"] for parameter in summary.get("Parameters", [])}
+
+
+def _parameters(given: Mapping[str, str], kept: Collection[str] = ()) -> list[dict[str, Any]]:
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(given.items())] + [
+        {"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)
+    ]
