@@ -73,7 +73,7 @@ async function call(address, { signal, ...options }) {
   }
 }
 
-const BY_STATUS = { 400: "not-found", 404: "not-found", 410: "content-deleted", 429: "busy", 503: "busy" };
+const BY_STATUS = { 400: "not-found", 404: "not-found", 410: "content-deleted", 429: "busy" };
 const SHOWN_KINDS = ["not-found", "link-revoked", "link-expired", "content-deleted", "account-disabled", "busy"];
 
 // The gateway in front answers 404, 429 and 503 itself, without a problem document: then the status must do.

@@ -81,7 +81,8 @@ function arrived({ view, items, next, pages }, folder) {
   const samples = view.state === "arriving" ? withSample(watch.samples, { at: now, sent: view.sent_bytes ?? 0 }) : [];
   watch = { polls: watch.polls + 1, unchanged, failures: 0, samples, last: print };
   const trail = trailTo(folder, view.name);
-  show({ kind: "link", token, view, items, next, pages, trail, estimate: estimate(samples, view.size), now, lost: false, gone: state.gone });
+  const { gone } = state;
+  show({ kind: "link", token, view, items, next, pages, trail, estimate: estimate(samples, view.size), now, lost: false, gone });
   plan(pollDelay({ kind: view.kind, state: view.state, polls: watch.polls, unchanged, pages }));
 }
 
@@ -123,10 +124,11 @@ async function follow(link) {
   if (await peek(address)) return location.assign(address);
   // It would not have worked: say why in this page's words. Where the link is as good as before, only this file is not.
   await refresh();
-  const { name } = link.dataset;
-  const still = state.kind === "link" && !state.lost && (name ? state.items.some((item) => contentAddress(token, item.node_id) === address) : state.view.state === "ready");
-  if (still) location.assign(address);
-  else if (name && state.kind === "link" && !state.lost) show({ ...state, gone: name });
+  if (state.kind !== "link" || state.lost) return;
+  const { name } = link.dataset; // of a file in a folder
+  const listed = state.items.some((item) => contentAddress(token, item.node_id) === address);
+  if (name ? listed : state.view.state === "ready") location.assign(address);
+  else if (name) show({ ...state, gone: name });
 }
 
 async function open(address, link) {

@@ -2,7 +2,7 @@
 // else came from outside become text nodes or attribute values here, never markup.
 
 import { contentAddress, pageAddress } from "./api.js";
-import { badge, day, expiry, moment, progressLine, shownName, size } from "./format.js";
+import { badge, day, expiry, moment, plural, progressLine, shownName, size } from "./format.js";
 
 /**
  * The look of a state: {title, pill, main}. States, by `kind`:
@@ -44,7 +44,8 @@ const SENTENCES = {
 };
 
 function refused({ icon, title, text, action }, { top, trying } = {}) {
-  const act = action === RETRY ? h("button", { class: "button", type: "button", "data-action": "retry" }, trying ? "Trying…" : "Try again")
+  const act = action === RETRY
+    ? h("button", { class: "button", type: "button", "data-action": "retry" }, trying ? "Trying…" : "Try again")
     : action === TOP && top ? h("a", { class: "button", href: top, "data-action": "folder" }, "Back to the top folder")
     : null;
   const main = h("section", { class: "card hero", "data-key": "refused" },
@@ -70,13 +71,15 @@ function fileLook({ token, view, estimate, now, lost }) {
     badgeMark(label, family),
     h("h1", { tabindex: "-1" }, isolated(name)),
     h("p", { class: "meta" }, ...facts(view, now)),
-    arriving ? h("div", { class: "progress" }, bar(view), h("p", { class: "line" }, line(view, estimate, lost))) : null,
+    arriving ? progress(view, estimate, lost) : null,
     stopped ? null : downloadLink(token, !arriving),
-    stopped ? h("p", { class: "lead" }, "The sender stopped before all of it had arrived, so there is nothing to download. Ask them to send it again.") : null,
-    arriving ? h("p", { class: "hint", id: "hint" }, "It is still being sent. Leave this page open: it will be ready by itself.") : null);
+    stopped ? h("p", { class: "lead" }, STOPPED) : null,
+    arriving ? h("p", { class: "hint", id: "hint" }, WAIT) : null);
   return { title: name, pill: PILLS[view.state], main };
 }
 
+const STOPPED = "The sender stopped before all of it had arrived, so there is nothing to download. Ask them to send it again.";
+const WAIT = "It is still being sent. Leave this page open: it will be ready by itself.";
 const PILLS = {
   ready: { tone: "ok", text: "Ready" },
   arriving: { tone: "busy", text: "On its way" },
@@ -90,14 +93,13 @@ function downloadLink(token, ready) {
   return h("a", { class: "button primary", "data-key": "download", ...live }, glyph("down"), "Download");
 }
 
-function bar(view) {
+function progress(view, estimate, lost) {
   const known = view.size > 0 && view.sent_bytes > 0;
-  const value = known ? { max: String(view.size), value: String(Math.min(view.sent_bytes, view.size)) } : {};
-  return h("progress", { "aria-label": "Arrived so far", ...value });
-}
-
-function line(view, estimate, lost) {
-  return lost ? "The service does not answer · trying again" : progressLine(view.sent_bytes ?? 0, view.size, estimate);
+  const share = known ? { max: String(view.size), value: String(Math.min(view.sent_bytes, view.size)) } : {};
+  const line = lost ? "The service does not answer · trying again"
+    : progressLine(view.sent_bytes ?? 0, view.size, estimate);
+  return h("div", { class: "progress" }, h("progress", { "aria-label": "Arrived so far", ...share }),
+    h("p", { class: "line" }, line));
 }
 
 function facts(view, now) {
@@ -134,7 +136,7 @@ function crumbs(token, trail) {
 }
 
 function tally(view, items, next, now) {
-  const count = items.length ? `${items.length}${next ? "+" : ""} ${items.length === 1 && !next ? "item" : "items"}` : "Empty";
+  const count = !items.length ? "Empty" : next ? `${items.length}+ items` : plural(items.length, "item");
   const bytes = items.reduce((sum, item) => sum + (item.size ?? 0), 0);
   const rest = facts({ expires_ms: view.expires_ms }, now);
   return [count, ...(bytes && !next ? [` · ${size(bytes)}`] : []), ...(rest.length ? [" · ", ...rest] : [])];
@@ -198,7 +200,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function glyph(name) {
   const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ class: "glyph", viewBox: "0 0 24 24", "aria-hidden": "true" })) svg.setAttribute(key, value);
+  const attributes = { "class": "glyph", "viewBox": "0 0 24 24", "aria-hidden": "true" };
+  for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", PATHS[name]);
   svg.append(path);

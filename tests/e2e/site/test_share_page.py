@@ -203,7 +203,7 @@ def test_a_stopped_upload_says_so_and_offers_no_download(page: Page, site: StubS
         (problem("wrong-door", 403), "Satchel cannot be reached"),
         (problem("busy", 503), "Too many requests just now"),
         (gateway(429, "Too Many Requests"), "Too many requests just now"),
-        (gateway(503, "Service Unavailable"), "Too many requests just now"),
+        (gateway(503, "Service Unavailable"), "Satchel cannot be reached"),
         (gateway(500, "Internal Server Error"), "Satchel cannot be reached"),
         (HANG_UP, "Satchel cannot be reached"),
         (Answer(200, None, {"Content-Type": "text/html"}), "Satchel cannot be reached"),
