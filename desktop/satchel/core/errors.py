@@ -6,7 +6,10 @@ in `--json` output; its `exit_code` is what the CLI ends with.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .model import Problem
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -85,6 +88,13 @@ class BusyError(SatchelError):
     exit_code = EXIT_OFFLINE
     retry = True
 
+    def __init__(
+        self, title: str, message: str = "", *, path: str | None = None, retry_after: float | None = None
+    ) -> None:
+        """`retry_after` is in seconds, where the service has named a time."""
+        super().__init__(title, message, path=path)
+        self.retry_after = retry_after
+
 
 class RefusedError(SatchelError):
     """The service answered with a problem document; `kind` is the last part of its type, `current` its node if any."""
@@ -109,6 +119,20 @@ class RefusedError(SatchelError):
         self.current = current
         self.missing_parts = missing_parts
         self.instance = instance
+
+    @classmethod
+    def of(cls, problem: Problem, *, path: str | None = None) -> RefusedError:
+        """The error for a problem document."""
+        return cls(
+            problem.kind,
+            problem.title,
+            problem.detail,
+            status=problem.status,
+            path=path,
+            current=problem.current,
+            missing_parts=problem.missing_parts,
+            instance=problem.instance,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         out = super().to_dict()
