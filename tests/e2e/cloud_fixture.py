@@ -117,7 +117,7 @@ class LocalCloud:
         headers: dict[str, str] | None = None,
         follow: bool = False,
     ) -> Reply:
-        """A plain HTTP request to the site, with no client of ours in between. Redirects are answers unless `follow`."""
+        """A plain HTTP request to the site, with no client of ours in between; redirects only when told to `follow`."""
         sent = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.site + path, data=sent, method=method, headers=headers or {})
         if token is not None:

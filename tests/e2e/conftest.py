@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from e2e.cloud_fixture import LocalCloud, bring_up
 
+from e2e.cloud_fixture import LocalCloud, bring_up
 from satchel.hosting import local
 
 

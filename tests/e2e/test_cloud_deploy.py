@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-import pytest
-from e2e.cloud_fixture import LocalCloud
+import contextlib
+import secrets
+from collections.abc import Iterator
 
-from satchel.hosting import deploy, local
+import pytest
+
+from e2e.cloud_fixture import LocalCloud
+from satchel.hosting import deploy, destroy, local, stack
+from satchel.hosting.package import payload
 from satchel.hosting.process import HostingError
 
 
@@ -48,3 +53,97 @@ def test_deploying_again_changes_nothing(cloud: LocalCloud) -> None:
 def test_a_stack_name_that_cannot_be_is_refused(cloud: LocalCloud, name: str) -> None:
     with pytest.raises(HostingError, match="cannot be called"):
         deploy.deploy(name, aws=cloud.aws)
+
+
+@pytest.fixture
+def second(cloud: LocalCloud) -> Iterator[str]:
+    """The name of another stack on the same cloud, deployed and taken away again."""
+    name = f"Second-{secrets.token_hex(3)}"
+    deploy.deploy(name, aws=cloud.aws, parameters={"RequireTls": "false"})
+    yield name
+    with contextlib.suppress(HostingError):
+        deploy.destroy(name, aws=cloud.aws, erase=name)
+
+
+def test_an_update_keeps_what_was_chosen_before(cloud: LocalCloud, second: str) -> None:
+    deploy.deploy(second, aws=cloud.aws, parameters={"QuotaBytes": "1234"})
+
+    deploy.deploy(second, aws=cloud.aws, parameters={"TrashDays": "3"})
+
+    environment = cloud.aws.client("lambda").get_function(FunctionName=f"{second}-api")["Configuration"]["Environment"]
+    assert environment["Variables"]["QUOTA_BYTES"] == "1234"
+    assert environment["Variables"]["TRASH_DAYS"] == "3"
+
+
+def test_destroy_leaves_nothing_behind(cloud: LocalCloud, second: str) -> None:
+    left = set(all_names(cloud))
+
+    deploy.destroy(second, aws=cloud.aws)
+
+    gone = left - set(all_names(cloud))
+    assert {kind for kind, _ in gone} == {"bucket", "table", "pool", "function", "log"}
+    assert not [name for _, name in all_names(cloud) if second.lower() in name.lower()]
+
+
+def test_destroy_refuses_while_users_keep_files(cloud: LocalCloud, second: str) -> None:
+    bucket = stack.outputs(cloud.aws, second)["ContentBucket"]
+    s3 = cloud.aws.client("s3")
+    s3.put_object(Bucket=bucket, Key="c/a/b", Body=b"kept")
+    s3.put_object(Bucket=bucket, Key="c/a/b", Body=b"kept too")
+    s3.delete_object(Bucket=bucket, Key="c/a/b")
+    s3.create_multipart_upload(Bucket=bucket, Key="c/a/c")
+
+    with pytest.raises(HostingError, match="still holds"):
+        deploy.destroy(second, aws=cloud.aws)
+    assert stack.describe(cloud.aws, second) is not None
+
+    deploy.destroy(second, aws=cloud.aws, erase=second)
+    assert bucket not in {name for _, name in all_names(cloud)}
+
+
+def test_a_destroy_that_was_cut_off_goes_on(cloud: LocalCloud, second: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = stack.outputs(cloud.aws, second)["UserPoolId"]
+    with monkeypatch.context() as cut:
+        cut.setattr(destroy, "_remove_bucket", raise_cut_off)
+        with pytest.raises(RuntimeError):
+            deploy.destroy(second, aws=cloud.aws)
+    assert stack.describe(cloud.aws, second) is None
+
+    deploy.destroy(second, aws=cloud.aws)
+
+    assert pool not in {name for _, name in all_names(cloud)}
+
+
+def test_a_deployment_that_fails_names_the_resource_and_the_reason(cloud: LocalCloud) -> None:
+    sent = payload()
+    broken = dict(sent.template_files)
+    broken["storage.yaml"] = broken["storage.yaml"].replace(b"maxReceiveCount: 5", b"maxReceiveCount: 5000")
+    sent.__dict__["template_files"] = broken
+
+    with pytest.raises(HostingError, match="IngestQueue"):
+        deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"}, sent=sent)
+
+    deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"})
+    deploy.destroy("Broken", aws=cloud.aws)
+
+
+def test_destroying_what_is_not_there_says_so(cloud: LocalCloud) -> None:
+    with pytest.raises(HostingError, match="no stack called"):
+        deploy.destroy("Nothing", aws=cloud.aws)
+
+
+def raise_cut_off(*_: object) -> None:
+    raise RuntimeError("cut off")
+
+
+def all_names(cloud: LocalCloud) -> list[tuple[str, str]]:
+    """Everything on this cloud that costs or keeps something."""
+    aws = cloud.aws
+    logs = aws.client("logs").describe_log_groups()["logGroups"]
+    return [
+        *(("bucket", one["Name"]) for one in aws.client("s3").list_buckets()["Buckets"]),
+        *(("table", name) for name in aws.client("dynamodb").list_tables()["TableNames"]),
+        *(("pool", one["Id"]) for one in aws.client("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]),
+        *(("function", one["FunctionName"]) for one in aws.client("lambda").list_functions()["Functions"]),
+        *(("log", one["logGroupName"]) for one in logs),
+    ]

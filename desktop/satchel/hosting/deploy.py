@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
-import re
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import satchel
-from satchel.hosting import emulated, stack
-from satchel.hosting.aws import Aws, error_code, explained
+from satchel.hosting import artifacts, emulated, stack
+from satchel.hosting.aws import Aws, explained
+from satchel.hosting.destroy import destroy
 from satchel.hosting.package import Payload, payload
-from satchel.hosting.process import HostingError
 from satchel.hosting.report import Report, silent
+
+__all__ = ["DISCOVERY", "Deployment", "deploy", "destroy", "discovery"]
 
 DISCOVERY = ".well-known/satchel.json"
 _ASSET_MAX_AGE = 3600
@@ -49,17 +50,17 @@ def deploy(
     `parameters` are the root template's; what is not given keeps its value. `site` is the address that the discovery
     document names, where it is not CloudFront's. Raises `HostingError`.
     """
-    check_name(name)
+    stack.check_name(name)
     aws = aws or Aws(region, profile)
     sent = sent or payload()
     with explained():
-        bucket = artifact_bucket(aws, name)
+        bucket = artifacts.bucket_of(aws, name)
         report(f"deploying to account {aws.account} in {aws.where}")
-        _ensure_bucket(aws, bucket)
-        _upload_once(aws, bucket, sent.code_key, sent.zip)
+        artifacts.ensure(aws, bucket)
+        artifacts.upload_once(aws, bucket, sent.code_key, sent.zip)
         for file, content in sent.template_files.items():
-            _upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
-        base = f"{_address(aws, bucket)}/{sent.template_prefix}"
+            artifacts.upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
+        base = f"{artifacts.address(aws, bucket)}/{sent.template_prefix}"
         given = {"TemplateBase": base, "CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
         if not _lives(aws, name):
             given["OriginSecret"] = secrets.token_urlsafe(32)
@@ -70,19 +71,6 @@ def deploy(
         site = site or made["Site"]
         changed |= _publish(aws, sent, made, site, report)
     return Deployment(name, site, aws.where, changed, made)
-
-
-def check_name(name: str) -> None:
-    """Raises `HostingError` when a stack cannot be called so."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", name):
-        raise HostingError(
-            f"A stack cannot be called {name!r}", "Use a letter, then up to 39 letters, digits and dashes."
-        )
-
-
-def artifact_bucket(aws: Aws, name: str) -> str:
-    """The bucket of a stack's code and templates: always the same one, so that it is found again."""
-    return f"satchel-artifacts-{aws.account}-{aws.where}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def discovery(aws: Aws, made: Mapping[str, str], site: str) -> dict[str, object]:
@@ -101,39 +89,6 @@ def discovery(aws: Aws, made: Mapping[str, str], site: str) -> dict[str, object]
 def _lives(aws: Aws, name: str) -> bool:
     found = stack.describe(aws, name)
     return found is not None and found["StackStatus"] not in stack.DEAD
-
-
-def _address(aws: Aws, bucket: str) -> str:
-    return f"{aws.endpoint}/{bucket}" if aws.local else f"https://{bucket}.s3.{aws.where}.amazonaws.com"
-
-
-def _ensure_bucket(aws: Aws, bucket: str) -> None:
-    import botocore.exceptions  # noqa: PLC0415 - heavy
-
-    s3 = aws.client("s3")
-    try:
-        # Bucket names are everybody's: never hand code to one that somebody else took.
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=aws.account)
-    except botocore.exceptions.ClientError as error:
-        if error_code(error) not in ("404", "NoSuchBucket"):
-            raise
-        where = {} if aws.where == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.where}}
-        s3.create_bucket(Bucket=bucket, **where)
-        closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
-
-
-def _upload_once(aws: Aws, bucket: str, key: str, content: bytes) -> None:
-    """Keys name their content: what is there is right."""
-    import botocore.exceptions  # noqa: PLC0415 - heavy
-
-    s3 = aws.client("s3")
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except botocore.exceptions.ClientError as error:
-        if error_code(error) not in ("404", "NoSuchKey"):
-            raise
-        s3.put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=aws.account)
 
 
 def _publish(aws: Aws, sent: Payload, made: Mapping[str, str], site: str, report: Report) -> bool:

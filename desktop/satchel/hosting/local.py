@@ -24,7 +24,7 @@ STACK = "satchel"
 SITE_PORT = 7424
 """Taken for the site when it is free; links carry the port, so it is kept from then on."""
 
-_LOCAL_PARAMETERS = {"RequireTls": "false", "JanitorSchedule": "rate(1 minute)", "IngestDelaySeconds": "15"}
+_LOCAL_PARAMETERS = {"RequireTls": "false", "JanitorSchedule": "rate(5 minutes)", "IngestDelaySeconds": "15"}
 
 
 @dataclass(frozen=True, slots=True)

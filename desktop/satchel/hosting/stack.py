@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,14 @@ class Resource:
     kind: str
     logical_id: str
     physical_id: str
+
+
+def check_name(name: str) -> None:
+    """Raises `HostingError` when a stack cannot be called so."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", name):
+        raise HostingError(
+            f"A stack cannot be called {name!r}", "Use a letter, then up to 39 letters, digits and dashes."
+        )
 
 
 def describe(aws: Aws, name: str) -> dict[str, Any] | None:
@@ -55,7 +64,7 @@ def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], r
     import botocore.exceptions  # noqa: PLC0415 - heavy
 
     cloudformation = aws.client("cloudformation")
-    found = describe(aws, name)
+    found = _settled(aws, name, report)
     if found is not None and found["StackStatus"] in DEAD:
         report(f"removing what an earlier, failed deployment left of {name}")
         take_down(aws, name, report)
@@ -84,6 +93,23 @@ def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], r
         report(f"updating the stack {name}")
     _wait(aws, name, since, {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, report)
     return True
+
+
+def _settled(aws: Aws, name: str, report: Report) -> dict[str, Any] | None:
+    """The stack once whatever is under way has ended, and an update that failed has been taken back."""
+    found = describe(aws, name)
+    if found is not None and found["StackStatus"].endswith("IN_PROGRESS") and found["StackStatus"] not in DEAD:
+        report(f"waiting for what is under way on {name}")
+    while found is not None and found["StackStatus"].endswith("IN_PROGRESS") and found["StackStatus"] not in DEAD:
+        time.sleep(aws.poll_seconds)
+        found = describe(aws, name)
+    if found is not None and found["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+        report(f"taking back an earlier update of {name} that failed")
+        since = _Seen(aws, found["StackId"])
+        aws.client("cloudformation").continue_update_rollback(StackName=name)
+        _wait(aws, name, since, {"UPDATE_ROLLBACK_COMPLETE"}, report)
+        found = describe(aws, name)
+    return found
 
 
 def take_down(aws: Aws, name: str, report: Report) -> None:
@@ -143,6 +169,19 @@ class _Seen:
         """The innermost and oldest one: a nested stack only repeats what happened in it."""
         return min(self.failures, key=lambda failure: (failure.nested, failure.at), default=None)
 
+    def look_inside(self, report: Report) -> None:
+        """On a local cloud no event names a nested stack that failed: find it by what its name begins with."""
+        nested = [failure.logical_id for failure in self.failures if failure.nested]
+        if not nested or any(not failure.nested for failure in self.failures):
+            return
+        root = self._stacks[0].split("/")[1] if "/" in self._stacks[0] else self._stacks[0]
+        pages = self._aws.client("cloudformation").get_paginator("describe_stacks").paginate()
+        there = sorted((one for page in pages for one in page["Stacks"]), key=lambda one: one["CreationTime"])
+        for logical_id in nested:
+            mine = [one["StackId"] for one in there if one["StackName"].startswith(f"{root}-{logical_id}-")]
+            self._stacks += [stack for stack in mine[-1:] if stack not in self._stacks]
+        self.tell(report)
+
     def _new(self) -> Iterator[dict[str, Any]]:
         import botocore.exceptions  # noqa: PLC0415 - heavy
 
@@ -174,6 +213,7 @@ def _wait(aws: Aws, name: str, seen: _Seen, good: set[str], report: Report) -> N
         if status in good:
             return
         if not status.endswith("IN_PROGRESS"):
+            seen.look_inside(report)
             first = seen.first_failure()
             reason = (found or {}).get("StackStatusReason") or f"It ended as {status}."
             if first is None:
