@@ -103,7 +103,8 @@ class StubSite:
         self.requests.append((method, address))
         self.referrers |= {value for value in [http.headers.get("Referer")] if value}
         if not path.startswith("/p/"):
-            return http.send_page(path)
+            http.send_page(path)
+            return None
         if path.endswith("/views"):
             return Answer(204)
         if path.endswith("/content") and address not in self._scripts:
@@ -143,10 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
         """As the edge does: /assets/ is files, every other address is the page."""
         file = SITE / path.lstrip("/") if path.startswith("/assets/") else SITE / "index.html"
         if not file.resolve().is_relative_to(SITE) or not file.is_file():
-            return self.send_bytes(404, b"", {})
+            self.send_bytes(404, b"", {})
+            return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         headers = {"Content-Type": kind, "Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff"}
-        return self.send_bytes(200, file.read_bytes(), headers)
+        self.send_bytes(200, file.read_bytes(), headers)
 
     def send_bytes(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
