@@ -1,6 +1,7 @@
 // The three public routes of backend/openapi.yaml that this page uses, and what their refusals mean here.
 
 const TIMEOUT_MS = 20_000;
+const PEEK_TIMEOUT_MS = 8_000; // somebody has pressed Download and waits
 
 /** Why a link cannot be shown. `kind` is a key of view.js's sentences; `retryAfter` is in seconds. */
 export class Refusal extends Error {
@@ -46,18 +47,22 @@ export function countView(token) {
   call(`/p/${encodeURIComponent(token)}/views`, { method: "POST", keepalive: true }).catch(() => {});
 }
 
-/** Whether a download would start now; true when that cannot be told. Never counted. */
+/** Whether a download would start now. Never counted. An answer that says nothing of the file counts as yes. */
 export async function peek(address) {
   try {
-    const response = await call(address, { method: "HEAD" });
+    const response = await call(address, { method: "HEAD", limit: PEEK_TIMEOUT_MS });
     return response.ok || ![400, 403, 404, 409, 410, 429, 503].includes(response.status);
   } catch {
     return false;
   }
 }
 
-async function call(address, { signal, ...options }) {
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+async function call(address, { signal, limit = TIMEOUT_MS, ...options }) {
+  // By hand, and not by AbortSignal.any: links are opened on phones of every age.
+  const own = new AbortController();
+  const stop = () => own.abort();
+  setTimeout(stop, limit); // never cleared: it also limits the reading of the body, and after that it does nothing
+  signal?.addEventListener("abort", stop);
   try {
     return await fetch(address, {
       cache: "no-store",
@@ -65,7 +70,7 @@ async function call(address, { signal, ...options }) {
       referrerPolicy: "no-referrer",
       headers: { accept: "application/json, application/problem+json" },
       ...options,
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: own.signal,
     });
   } catch (error) {
     if (signal?.aborted) throw error;

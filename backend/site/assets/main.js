@@ -19,9 +19,9 @@ function nothingSeen() {
 }
 
 function show(next) {
+  const { title, pill, main: fresh } = look(next); // throws at what is no LinkView; then the last state stays
   const before = state;
   state = next;
-  const { title, pill, main: fresh } = look(state);
   document.title = title;
   const frame = document.createElement("main");
   frame.id = "main";
@@ -76,7 +76,7 @@ function arrived({ view, items, next, pages }, folder) {
   if (!counted) countView(token);
   counted = true;
   const now = Date.now();
-  const print = JSON.stringify([view.state, view.sent_bytes, view.name, items, next]);
+  const print = JSON.stringify([view.state, view.sent_bytes, view.name, items]);
   const unchanged = print === watch.last ? watch.unchanged + 1 : 0;
   const samples = view.state === "arriving" ? withSample(watch.samples, { at: now, sent: view.sent_bytes ?? 0 }) : [];
   watch = { polls: watch.polls + 1, unchanged, failures: 0, samples, last: print };

@@ -74,11 +74,13 @@ function fileLook({ token, view, estimate, now, lost }) {
     arriving ? progress(view, estimate, lost) : null,
     stopped ? null : downloadLink(token, !arriving),
     stopped ? h("p", { class: "lead" }, STOPPED) : null,
+    lost && !arriving ? h("p", { class: "note bad" }, LOST) : null,
     arriving ? h("p", { class: "hint", id: "hint" }, WAIT) : null);
   return { title: name, pill: PILLS[view.state], main };
 }
 
 const STOPPED = "The sender stopped before all of it had arrived, so there is nothing to download. Ask them to send it again.";
+const LOST = "The service does not answer; trying again.";
 const WAIT = "It is still being sent. Leave this page open: it will be ready by itself.";
 const PILLS = {
   ready: { tone: "ok", text: "Ready" },
@@ -96,8 +98,7 @@ function downloadLink(token, ready) {
 function progress(view, estimate, lost) {
   const known = view.size > 0 && view.sent_bytes > 0;
   const share = known ? { max: String(view.size), value: String(Math.min(view.sent_bytes, view.size)) } : {};
-  const line = lost ? "The service does not answer · trying again"
-    : progressLine(view.sent_bytes ?? 0, view.size, estimate);
+  const line = lost ? LOST : progressLine(view.sent_bytes ?? 0, view.size, estimate);
   return h("div", { class: "progress" }, h("progress", { "aria-label": "Arrived so far", ...share }),
     h("p", { class: "line" }, line));
 }
@@ -143,7 +144,7 @@ function tally(view, items, next, now) {
 }
 
 function notes({ arriving, lost, gone, stopped }) {
-  const text = lost ? "The service does not answer; trying again."
+  const text = lost ? LOST
     : gone ? `“${shownName(gone)}” is no longer here.`
     : stopped ? "The sender stopped before everything had arrived. What did arrive is here."
     : arriving ? "Files are still arriving; this list fills by itself." : "";

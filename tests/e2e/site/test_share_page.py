@@ -92,6 +92,16 @@ def test_a_link_revoked_since_says_so_when_download_is_pressed(page: Page, site:
     expect(heading(page)).to_have_text("This link was revoked")
 
 
+def test_download_pressed_while_the_service_is_away_says_so_and_stays(page: Page, site: StubSite) -> None:
+    visit(page, site, view(name="a.txt", size=1), HANG_UP)
+    site.script(f"{LINK}/content", HANG_UP)
+
+    page.get_by_role("link", name="Download").click()
+
+    expect(page.get_by_text("The service does not answer; trying again.")).to_be_visible()
+    expect(heading(page)).to_have_text("a.txt")
+
+
 # -- a file on its way ------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +180,7 @@ def test_a_lost_connection_keeps_the_file_on_the_page_and_recovers(page: Page, s
     expect(page.get_by_role("progressbar")).to_be_visible()
 
     page.clock.run_for(1_050)
-    expect(page.locator(".line")).to_have_text("The service does not answer · trying again")
+    expect(page.locator(".line")).to_have_text("The service does not answer; trying again.")
     expect(heading(page)).to_have_text("film.mp4")
 
     for _ in range(4):
@@ -206,6 +216,7 @@ def test_a_stopped_upload_says_so_and_offers_no_download(page: Page, site: StubS
         (gateway(503, "Service Unavailable"), "Satchel cannot be reached"),
         (gateway(500, "Internal Server Error"), "Satchel cannot be reached"),
         (HANG_UP, "Satchel cannot be reached"),
+        (Answer(200, {"welcome": "to the hotel"}), "Satchel cannot be reached"),
         (Answer(200, None, {"Content-Type": "text/html"}), "Satchel cannot be reached"),
     ],
 )
