@@ -104,6 +104,10 @@ class _Request(BaseHTTPRequestHandler):
             self._problem(421, "wrong-host", "This is not the name of this site", "Use the address as it was given.")
             return
         path = urllib.parse.urlsplit(self.path).path
+        if not path.startswith("/") or {".", ".."}.intersection(urllib.parse.unquote(path).split("/")):
+            # It would lead out of the site's bucket, or from one route into another.
+            self._problem(404, "not-found", "There is no such page", "Check the address.")
+            return
         try:
             if path.startswith(("/v1/", "/p/")):
                 self._to_api(config)
@@ -184,13 +188,18 @@ class _Request(BaseHTTPRequestHandler):
         if bodiless:
             reply.read()
             return
+        cut_off = False
         try:
             while piece := reply.read1(_CHUNK):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         except http.client.HTTPException:
+            cut_off = True
+        if cut_off or reply.length:
+            # The cloud went away in the middle: ending the connection early is how the client can tell.
             self.close_connection = True
             self._hang_up()
             return
+        reply.close()  # read1 does not, at the end of a body of known length; the connection goes on
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ def start(state: Path, port: int, secret: str) -> None:
         raise process.HostingError(
             "The local cloud is not installed", "Install it with: pip install 'satchel[local]'"
         ) from None
+    shutil.rmtree(state / "tmp", ignore_errors=True)  # Lambda's unpacked code, left there by a hard end
     service(state).start([], environment(state, port, secret), lambda: healthy(port))
 
 

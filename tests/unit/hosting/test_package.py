@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from satchel.hosting.package import Payload, payload, zip_package
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "satchel_cloud"
+    (folder / "handlers" / "__pycache__").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "handlers" / "api.py").write_text("def handler(): ...\n")
+    (folder / "handlers" / "__pycache__" / "api.cpython-311.pyc").write_bytes(b"old")
+    return folder
+
+
+def test_the_same_code_gives_the_same_bytes_whenever_it_was_saved(package: Path) -> None:
+    before = zip_package(package)
+    os.utime(package / "handlers" / "api.py", (1, 1))
+    (package / "handlers" / "api.py").chmod(0o700)
+
+    assert zip_package(package) == before
+
+
+def test_other_code_gives_other_bytes_and_another_key(package: Path) -> None:
+    before = Payload(package, package, package)
+    key = before.code_key
+    (package / "handlers" / "api.py").write_text("def handler(): return 1\n")
+
+    assert Payload(package, package, package).code_key != key
+
+
+def test_the_zip_holds_the_package_and_nothing_compiled(package: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(zip_package(package))) as archive:
+        assert archive.namelist() == ["satchel_cloud/__init__.py", "satchel_cloud/handlers/api.py"]
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
+
+
+def test_a_checkout_can_deploy() -> None:
+    found = payload()
+
+    assert {"satchel.yaml", "storage.yaml", "identity.yaml", "api.yaml", "edge.yaml"} <= found.template_files.keys()
+    assert "index.html" in found.site_files
+    assert found.fingerprint == payload().fingerprint
+
+
+def test_a_changed_template_changes_the_address_of_all(package: Path, tmp_path: Path) -> None:
+    templates = tmp_path / "cfn"
+    templates.mkdir()
+    (templates / "satchel.yaml").write_text("one")
+    before = Payload(package, templates, package).template_prefix
+    (templates / "satchel.yaml").write_text("two")
+
+    assert Payload(package, templates, package).template_prefix != before
