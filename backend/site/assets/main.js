@@ -73,17 +73,18 @@ async function viewPages(folder, pages, signal) {
 }
 
 function arrived({ view, items, next, pages }, folder) {
-  if (!counted) countView(token);
-  counted = true;
   const now = Date.now();
-  const print = JSON.stringify([view.state, view.sent_bytes, view.name, items]);
-  const unchanged = print === watch.last ? watch.unchanged + 1 : 0;
   const samples = view.state === "arriving" ? withSample(watch.samples, { at: now, sent: view.sent_bytes ?? 0 }) : [];
-  watch = { polls: watch.polls + 1, unchanged, failures: 0, samples, last: print };
   const trail = trailTo(folder, view.name);
   const { gone } = state;
   show({ kind: "link", token, view, items, next, pages, trail, estimate: estimate(samples, view.size), now, lost: false, gone });
+
+  const print = JSON.stringify([view.state, view.sent_bytes, view.name, items]);
+  const unchanged = print === watch.last ? watch.unchanged + 1 : 0;
+  watch = { polls: watch.polls + 1, unchanged, failures: 0, samples, last: print };
   plan(pollDelay({ kind: view.kind, state: view.state, polls: watch.polls, unchanged, pages }));
+  if (!counted) countView(token);
+  counted = true;
 }
 
 // The folders from the link's own down to this one. Only walking tells their names: opened straight by its address, a
