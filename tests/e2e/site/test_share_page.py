@@ -65,11 +65,11 @@ def test_download_gives_the_bytes_as_an_attachment(page: Page, site: StubSite) -
 
 def test_a_view_is_counted_once_per_page_load(page: Page, site: StubSite) -> None:
     visit(page, site, arriving(1), arriving(2), arriving(3), view(name="film.mp4", size=3))
-    expect(page.get_by_text("Ready")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("Ready")
     assert site.count("POST", f"{LINK}/views") == 1
 
     page.reload()
-    expect(page.get_by_text("Ready")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("Ready")
     assert site.count("POST", f"{LINK}/views") == 2
 
 
@@ -125,7 +125,7 @@ def test_an_arriving_file_turns_ready_by_itself_and_keeps_the_focus(page: Page, 
     expect(button).to_have_attribute("aria-disabled", "true")
     button.focus()
 
-    expect(page.get_by_text("Ready")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("Ready")
 
     expect(button).to_be_focused()
     expect(button).to_have_attribute("href", f"{LINK}/content")
@@ -430,7 +430,7 @@ def test_the_page_talks_to_its_own_site_only_and_leaks_no_address(page: Page, si
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     visit(page, site, view(name="a.txt", size=1))
-    expect(page.get_by_text("Ready")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("Ready")
     page.wait_for_load_state("networkidle")
 
     assert {url.split("/")[2] for url in asked} == {site.origin.split("/")[2]}
@@ -441,7 +441,7 @@ def test_the_page_talks_to_its_own_site_only_and_leaks_no_address(page: Page, si
 def test_everything_can_be_done_with_the_keyboard(page: Page, site: StubSite) -> None:
     site.content[f"{LINK}/content"] = b"by keys"
     visit(page, site, view(name="a.txt", size=7))
-    expect(page.get_by_text("Ready")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("Ready")
 
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")

@@ -115,14 +115,14 @@ def test_a_link_shows_the_file_arriving_then_ready_and_gives_its_bytes(
 
     visit(page, cloud, sender.link)
     says(page, name)
-    expect(page.get_by_text("On its way")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("On its way")
     sender.send_part(1, pieces[0], len(pieces[0]))
     expect(page.get_by_role("progressbar")).to_have_attribute("value", str(len(pieces[0])), timeout=SLOW_MS)
     for part, piece in enumerate(pieces[1:], start=2):
         sender.send_part(part, piece, min(part * size, len(content)))
     sender.complete()
 
-    expect(page.get_by_text("Ready")).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".pill")).to_have_text("Ready", timeout=SLOW_MS)
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Download").click()
     assert hashlib.sha256(waiting.value.path().read_bytes()).digest() == hashlib.sha256(content).digest()
@@ -155,7 +155,7 @@ def test_an_expired_link_says_so(page: Page, cloud: LocalCloud, sender: Sender) 
 def test_a_sender_who_gives_up_is_told_of(page: Page, cloud: LocalCloud, sender: Sender) -> None:
     sender.open("note.txt", b"never sent")
     visit(page, cloud, sender.link)
-    expect(page.get_by_text("On its way")).to_be_visible()
+    expect(page.locator(".pill")).to_have_text("On its way")
 
     sender.call("DELETE", f"/v1/uploads/{sender.upload_id}")
 
