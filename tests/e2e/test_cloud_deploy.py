@@ -147,3 +147,13 @@ def all_names(cloud: LocalCloud) -> list[tuple[str, str]]:
         *(("function", one["FunctionName"]) for one in aws.client("lambda").list_functions()["Functions"]),
         *(("log", one["logGroupName"]) for one in logs),
     ]
+
+
+def test_what_the_local_cloudformation_drops_is_set_again(cloud: LocalCloud) -> None:
+    s3, dynamodb = cloud.aws.client("s3"), cloud.aws.client("dynamodb")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=cloud.content_bucket)["Rules"]
+    backups = dynamodb.describe_continuous_backups(TableName=cloud.table)["ContinuousBackupsDescription"]
+
+    assert any(rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": 7} for rule in rules)
+    assert dynamodb.describe_time_to_live(TableName=cloud.table)["TimeToLiveDescription"]["AttributeName"] == "ttl"
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"

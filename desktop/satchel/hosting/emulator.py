@@ -1,7 +1,7 @@
 """ministack as a process of its own: AWS's services on this machine's loopback, with authentication on.
 
 `python -m satchel.hosting.emulator --hold LOCK` runs it with the environment that `environment()` makes. Its root key
-is random and lies in the state folder: without it, other programs on this machine get as far as strangers do.
+is random and lies in the state folder: without it, other users of this machine get as far as strangers do.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from typing import Any
 from satchel.hosting import process
 
 REGION = "us-east-1"
-ACCESS_KEY = "test"
-_SAVE_SECONDS = 20.0
+SAVE_SECONDS = 20.0
 
 
 def service(state: Path) -> process.Service:
     return process.Service(state, "cloud", "satchel.hosting.emulator")
 
 
-def start(state: Path, port: int, secret: str) -> None:
+def start(state: Path, port: int, key: tuple[str, str]) -> None:
     """Raises `HostingError` when it does not come up, or ministack is not installed."""
     try:
         import ministack  # noqa: F401, PLC0415 - only asked whether it is there
@@ -37,7 +36,7 @@ def start(state: Path, port: int, secret: str) -> None:
             "The local cloud is not installed", "Install it with: pip install 'satchel[local]'"
         ) from None
     shutil.rmtree(state / "tmp", ignore_errors=True)  # Lambda's unpacked code, left there by a hard end
-    service(state).start([], environment(state, port, secret), lambda: healthy(port))
+    service(state).start([], environment(state, port, key), lambda: healthy(port))
 
 
 def healthy(port: int) -> bool:
@@ -50,7 +49,7 @@ def healthy(port: int) -> bool:
         return False
 
 
-def environment(state: Path, port: int, secret: str) -> dict[str, str]:
+def environment(state: Path, port: int, key: tuple[str, str]) -> dict[str, str]:
     """Nothing of the user's AWS settings goes in: the Lambda workers inherit what the emulator has."""
     for folder in ("state", "objects", "tmp"):
         (state / folder).mkdir(parents=True, exist_ok=True)
@@ -69,8 +68,8 @@ def environment(state: Path, port: int, secret: str) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_ACCESS_KEY_ID": key[0],
+        "AWS_SECRET_ACCESS_KEY": key[1],
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -80,6 +79,7 @@ def environment(state: Path, port: int, secret: str) -> dict[str, str]:
 
 def main() -> None:
     held = process.hold(Path(sys.argv[sys.argv.index("--hold") + 1]))
+    _know_one_root_key()
     _mend_nested_updates()
     threading.Thread(target=_save_now_and_then, daemon=True, name="save").start()
     sys.argv = ["ministack"]
@@ -87,6 +87,22 @@ def main() -> None:
         runpy.run_module("ministack", run_name="__main__")
     finally:
         held.close()
+
+
+def _know_one_root_key() -> None:
+    """ministack lets `test` and every account's number in as root, whatever the signature; here a random key alone is.
+
+    No key at all stays what it is there: nobody, who may only do what AWS serves unsigned.
+    """
+    from ministack.core import iam_evaluator  # noqa: PLC0415 - heavy
+    from ministack.services import sts  # noqa: PLC0415
+
+    key = os.environ["AWS_ACCESS_KEY_ID"]
+
+    def is_root(access_key_id: str) -> bool:
+        return not access_key_id or access_key_id == key
+
+    iam_evaluator.is_root_access_key = sts.is_root_access_key = is_root
 
 
 def _mend_nested_updates() -> None:
@@ -114,7 +130,7 @@ def _save_now_and_then() -> None:
     """ministack saves its state at a clean end only; this keeps the loss small when the machine goes down hard."""
     from ministack import app  # noqa: PLC0415 - its import takes a second
 
-    save_all, one_at_a_time, pause = app.save_all, threading.Lock(), _SAVE_SECONDS
+    save_all, one_at_a_time, pause = app.save_all, threading.Lock(), SAVE_SECONDS
 
     def save(services: dict[str, Any]) -> None:
         with one_at_a_time:
@@ -126,7 +142,7 @@ def _save_now_and_then() -> None:
         began = time.monotonic()
         save(app._build_persistence_save_dict())
         # A cloud that holds much takes long to save: never more than a fiftieth of the time.
-        pause = max(_SAVE_SECONDS, 50 * (time.monotonic() - began))
+        pause = max(SAVE_SECONDS, 50 * (time.monotonic() - began))
 
 
 if __name__ == "__main__":

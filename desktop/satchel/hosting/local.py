@@ -46,7 +46,7 @@ class LocalStatus:
 class _Record:
     """What the state folder remembers. `deployed` is the fingerprint of what stands in the cloud."""
 
-    secret: str = field(repr=False)
+    key: tuple[str, str] = field(repr=False)
     site_port: int
     cloud_port: int
     deployed: str = ""
@@ -85,7 +85,7 @@ def up(
             _save(state, record)
         _write_edge(state, record)
         if edge.service(state).pid() is None:
-            environment = emulator.environment(state, record.cloud_port, record.secret)
+            environment = emulator.environment(state, record.cloud_port, record.key)
             config = str(state / "edge.json")
             edge.service(state).start([config], environment, lambda: edge.answers(record.site_port))
         report(f"the site is at {_site(record)}")
@@ -157,7 +157,7 @@ def _started(state: Path, port: int | None, report: Report) -> _Record:
     running = edge.service(state).pid() is not None
     if record is None:
         site_port = port or (SITE_PORT if edge.free(SITE_PORT) else free_port())
-        record = _Record(secrets.token_hex(24), site_port, free_port())
+        record = _Record(_new_key(), site_port, free_port())
     elif port is not None and port != record.site_port:
         edge.service(state).stop()
         running = False
@@ -172,7 +172,7 @@ def _started(state: Path, port: int | None, report: Report) -> _Record:
             record = replace(record, cloud_port=free_port())
         _save(state, record)
         report("starting the local cloud")
-        emulator.start(state, record.cloud_port, record.secret)
+        emulator.start(state, record.cloud_port, record.key)
     else:
         _save(state, record)
     return record
@@ -197,7 +197,7 @@ def _write_edge(state: Path, record: _Record) -> None:
         api_id=record.outputs["ApiId"],
         static_bucket=record.outputs["StaticBucket"],
         origin_secret=sent["x-satchel-origin"],
-        key=(emulator.ACCESS_KEY, record.secret),
+        key=record.key,
         headers=_headers(policy["ResponseHeadersPolicy"]["ResponseHeadersPolicyConfig"]),
     )
     encoded = msgspec.json.encode(config)
@@ -227,11 +227,15 @@ def _headers(policy: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     return out
 
 
+def _new_key() -> tuple[str, str]:
+    return f"LOCAL{secrets.token_hex(12).upper()}", secrets.token_hex(24)
+
+
 def _aws(record: _Record) -> Aws:
     return Aws(
         region=emulator.REGION,
         endpoint=f"http://127.0.0.1:{record.cloud_port}",
-        key=(emulator.ACCESS_KEY, record.secret),
+        key=record.key,
     )
 
 
