@@ -118,13 +118,14 @@ def _look(found: os.DirEntry[str]) -> Entry | Held | None:
         return Held(printable(name), f"It cannot be looked at: {error.strerror}", "Check its permissions.")
     attributes = getattr(facts, "st_file_attributes", 0)
     if attributes & (_RECALL_ON_OPEN | _RECALL_ON_ACCESS):
-        return Held(name, *_ELSEWHERE)
-    if modes.S_ISREG(facts.st_mode):
+        why = _ELSEWHERE
+    elif modes.S_ISREG(facts.st_mode):
         return Entry(name, "file", facts.st_size, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
-    if modes.S_ISDIR(facts.st_mode) and not attributes & _REPARSE_POINT:
+    elif modes.S_ISDIR(facts.st_mode) and not attributes & _REPARSE_POINT:
         return Entry(name, "folder", 0, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
-    is_link = modes.S_ISLNK(facts.st_mode) or attributes & _REPARSE_POINT
-    return Held(printable(name), *(_LINK if is_link else _SPECIAL))
+    else:
+        why = _LINK if modes.S_ISLNK(facts.st_mode) or attributes & _REPARSE_POINT else _SPECIAL
+    return Held(printable(name), *why)
 
 
 def _unreadable(error: OSError, path: str, what: str) -> LocalFileError:

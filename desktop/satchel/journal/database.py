@@ -34,7 +34,7 @@ CREATE TABLE item (
     item_id TEXT PRIMARY KEY, root_id TEXT NOT NULL, parent_item TEXT NOT NULL, name TEXT NOT NULL,
     kind TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, file_id INTEGER NOT NULL,
     node_id TEXT NOT NULL, state TEXT NOT NULL, remote_parent TEXT NOT NULL, remote_name TEXT NOT NULL,
-    revision_id TEXT, sha256 TEXT, sequence INTEGER NOT NULL, upload_id TEXT) WITHOUT ROWID;
+    revision_id TEXT, sha256 TEXT, sequence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE UNIQUE INDEX item_by_place ON item (root_id, parent_item, name);
 CREATE INDEX item_by_node ON item (root_id, node_id);
 CREATE INDEX item_by_remote_parent ON item (root_id, remote_parent);

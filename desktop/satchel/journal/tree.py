@@ -41,7 +41,6 @@ class Item:
     revision_id: str | None = None
     sha256: str | None = None
     sequence: int = 0
-    upload_id: str | None = None
 
 
 class Stamp(NamedTuple):
@@ -58,9 +57,13 @@ class Stamp(NamedTuple):
 
 _COLUMNS = (
     "item_id, parent_item, name, kind, node_id, remote_parent, remote_name, size, mtime_ns, file_id, state, "
-    "revision_id, sha256, sequence, upload_id"
+    "revision_id, sha256, sequence"
 )
-_PUT = f"INSERT OR REPLACE INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * 15})"  # noqa: S608 - constants only
+# Two items in one place would be a bug: it is refused, where INSERT OR REPLACE would silently drop one of them.
+_PUT = (
+    f"INSERT INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * 14}) ON CONFLICT (item_id) DO UPDATE SET "  # noqa: S608
+    + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[1:])
+)
 _STAMPS = "SELECT name, kind, size, mtime_ns, file_id, state, item_id FROM item WHERE root_id = ? AND parent_item = ?"
 
 
@@ -164,5 +167,4 @@ def _row(item: Item) -> tuple[object, ...]:
         item.revision_id,
         item.sha256,
         item.sequence,
-        item.upload_id,
     )

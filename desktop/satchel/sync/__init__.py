@@ -1,0 +1,7 @@
+"""Deciding what brings a watched folder and its remote folder in step, and doing it."""
+
+from .ports import Blocking, Remote, Uploads
+from .roots import RootSync, add_root
+from .rules import check_root
+
+__all__ = ["Blocking", "Remote", "RootSync", "Uploads", "add_root", "check_root"]

@@ -1,0 +1,201 @@
+"""Doing: the steps of a plan, each recorded in the journal before anything depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError
+from satchel.core.model import FolderIntent, FolderMade, Node, Problem
+from satchel.disk import Entry
+from satchel.journal import Item
+
+from .order import Detour, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload
+from .remote import Side, adopt, followed, taken_by
+
+FOLDERS_AT_ONCE = 50
+"""The service's limit of one `makeFolders`."""
+
+HALTING = (OfflineError, BusyError, NotSignedInError)
+"""Errors that stop everything and not only the file at hand."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`uploads` are ready to be sent; `failures` are held back, by path; `touched` are folders to look at again."""
+
+    uploads: list[Upload] = field(default_factory=list)
+    failures: dict[str, SatchelError] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+
+
+async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
+    """Run all but the uploads. One that is refused, or whose path `skip` names, holds back only itself and what depends
+    on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done until then."""
+    outcome = Outcome()
+    failed: set[int] = set()
+    for batch in _batches(steps):
+        able = [n for n in batch if not steps[n].after & failed and not skip(steps[n].operation.path)]
+        failed.update(set(batch) - set(able))
+        operations = [steps[number].operation for number in able]
+        outcome.touched.update(operation.path.rpartition("/")[0] for operation in operations)
+        makes = [(n, make) for n, make in zip(able, operations, strict=True) if isinstance(make, MakeFolder)]
+        if makes:
+            failed |= await _make_folders(side, makes, outcome)
+        for number, operation in zip(able, operations, strict=True):
+            if isinstance(operation, Upload):
+                outcome.uploads.append(operation)
+            elif not isinstance(operation, MakeFolder) and not await _alone(side, operation, outcome):
+                failed.add(number)
+    await side.blocking(lambda: side.tree.put_many(one.item for one in outcome.uploads if one.item.state == "intended"))
+    return outcome
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[list[int]]:
+    """Consecutive folders travel together; all else goes one by one."""
+    batch: list[int] = []
+    for number, step in enumerate(steps):
+        together = (
+            batch
+            and isinstance(step.operation, MakeFolder)
+            and isinstance(steps[batch[0]].operation, MakeFolder)
+            and len(batch) < FOLDERS_AT_ONCE
+        )
+        if batch and not together:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
+    try:
+        await _single(side, operation)
+    except HALTING:
+        raise
+    except SatchelError as error:
+        if not (isinstance(error, RefusedError) and await _yield_place(side, operation, error)):
+            outcome.failures[operation.path] = error
+        return False
+    return True
+
+
+async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> bool:
+    """Something else has the name, or another revision is there: go on from that. False when a person must decide."""
+    wanted = "file" if isinstance(operation, Upload) else "folder"
+    owner = await side.blocking(lambda: side.tree.by_node(current.node_id))
+    if owner is not None and owner.item_id != operation.item.item_id:
+        return await _send_home(side, owner, current)
+    if current.kind != wanted:
+        return False
+    entry = await side.blocking(lambda: side.disk.stat(operation.path))
+
+    def record() -> None:
+        with side.journal.transaction():
+            item = side.tree.get(operation.item.item_id) or operation.item
+            side.tree.put(taken_by(item, current, entry))
+
+    await side.blocking(record)
+    if wanted == "folder":
+        await adopt(side, operation.path, operation.item.item_id, current.node_id)
+    return True
+
+
+def refusal(problem: Problem | None) -> RefusedError:
+    if problem is None:
+        return RefusedError("bad-answer", "The service gave no reason", "Try again later.")
+    return RefusedError(
+        problem.kind,
+        problem.title,
+        problem.detail,
+        status=problem.status,
+        current=problem.current,
+        missing_parts=problem.missing_parts,
+        instance=problem.instance,
+    )
+
+
+async def _make_folders(side: Side, makes: Sequence[tuple[int, MakeFolder]], outcome: Outcome) -> set[int]:
+    """The step numbers that what depends on them must not build on yet."""
+    await side.blocking(lambda: side.tree.put_many(make.item for _, make in makes))
+    intents = [FolderIntent(make.item.node_id, make.item.remote_parent, make.item.remote_name) for _, make in makes]
+    answers = await side.remote.make_folders(intents)
+    pairs = list(zip(makes, answers, strict=True))
+    made = [(make, answer) for (_, make), answer in pairs if answer.outcome == "done"]
+    await side.blocking(lambda: side.tree.put_many(_made(make, answer) for make, answer in made))
+    failed: set[int] = set()
+    for (number, make), answer in pairs:
+        if answer.outcome == "done":
+            continue
+        failed.add(number)
+        error = refusal(answer.problem)
+        above = make.path.rpartition("/")[0]
+        if above in {other.path for (index, other), _ in pairs if index in failed}:
+            continue  # its folder was refused: that one's reason is enough
+        if error.current is None or not await rebase(side, make, error.current):
+            outcome.failures[make.path] = error
+    return failed
+
+
+def _made(make: MakeFolder, answer: FolderMade) -> Item:
+    item = followed(make.item, answer.node) if answer.node else make.item
+    return replace(item, state="live", size=0)
+
+
+async def _single(side: Side, operation: Operation) -> None:
+    match operation:
+        case Settle(item=item):
+            await side.blocking(lambda: side.tree.put(item))
+        case Forget(item=item):
+            await side.blocking(lambda: side.tree.remove(item.item_id))
+        case Move(item=item, before=before):
+            node = await side.remote.move(
+                item.node_id,
+                parent_id=item.remote_parent if item.remote_parent != before.remote_parent else None,
+                name=item.remote_name if item.remote_name != before.remote_name else None,
+            )
+            await side.blocking(lambda: side.tree.put(_moved(item, node)))
+        case Detour(item=item):
+            if item.state == "live":
+                node = await side.remote.move(item.node_id, name=item.remote_name)
+                item = _moved(item, node)
+            await side.blocking(lambda: side.tree.put(item))
+        case Trash(item=item):
+            try:
+                await side.remote.trash(item.node_id)
+            except RefusedError as error:
+                if error.kind != "not-found":
+                    raise
+            await side.blocking(lambda: side.tree.remove(item.item_id))
+
+
+def _moved(item: Item, node: Node) -> Item:
+    return replace(item, remote_parent=node.parent_id or "", remote_name=node.name, sequence=node.sequence)
+
+
+async def _yield_place(side: Side, operation: Operation, error: RefusedError) -> bool:
+    """A move met a node that is not ours: the local file takes that node over, and its own goes to the trash with the
+    next plan, because its old name is gone. A folder of ours in the way goes back to where it is here."""
+    if not isinstance(operation, Move) or error.kind != "name-taken" or not isinstance(error.current, Node):
+        return False
+    current = error.current
+    owner = await side.blocking(lambda: side.tree.by_node(current.node_id))
+    if owner is not None:
+        return await _send_home(side, owner, current)
+    if current.kind != operation.item.kind:
+        return False
+    made = side.new_id()
+    fresh = Item(made, operation.item.parent_item, operation.item.name, operation.item.kind, made, "", "")
+    if operation.item.kind == "folder":
+        return await rebase(side, MakeFolder(fresh, operation.path), current)
+    return await rebase(side, Upload(fresh, operation.path, Entry(fresh.name, "file", 0, 0, 0)), current)
+
+
+async def _send_home(side: Side, owner: Item, current: Node) -> bool:
+    """A remote rename put a node of ours where a local name wants to be: local wins, so it gets its local name back."""
+    if current.name == owner.name:
+        return False
+    node = await side.remote.move(owner.node_id, name=owner.name)
+    await side.blocking(lambda: side.tree.put(_moved(owner, node)))
+    return True

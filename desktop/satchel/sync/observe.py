@@ -1,0 +1,189 @@
+"""Looking: where do the disk and the synced tree disagree?
+
+Blocking, for an executor. Whole trees stay on disk and in SQLite; what comes back is the dirty part only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from satchel.core.errors import LocalFileError
+from satchel.core.status import Held
+from satchel.disk import Disk, Entry
+from satchel.journal import Item, Stamp, Tree
+from satchel.journal.tree import TOP
+
+from .plan import Difference, Dirt
+from .rules import admit
+
+
+@dataclass(slots=True)
+class Observation:
+    """The dirty part, and what is held back in each folder that was looked at (paths relative to the root)."""
+
+    dirt: Dirt = field(default_factory=Dirt)
+    held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
+
+
+def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None) -> Observation:
+    """Compare these folders, not what is below them; or everything, when `folders` is None.
+
+    A folder that is new or gone is looked at in its nearest ancestor that is on both sides. A folder that cannot be
+    read is held back with all that is in it, and counts as unchanged.
+    """
+    look = _Look(disk, tree)
+    if folders is None:
+        look.everything()
+    else:
+        for folder in sorted({look.anchor(folder) for folder in folders}):
+            look.compare(folder, tree.find(folder))
+    return look.seen
+
+
+def join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+class _Look:
+    def __init__(self, disk: Disk, tree: Tree) -> None:
+        self._disk = disk
+        self._tree = tree
+        self.seen = Observation()
+
+    def anchor(self, folder: str) -> str:
+        while folder and not (self._disk.reaches(folder) and self._is_folder(folder)):
+            folder = folder.rpartition("/")[0]
+        return folder
+
+    def everything(self) -> None:
+        waiting: list[tuple[str, str]] = [("", TOP)]
+        while waiting:
+            folder, item_id = waiting.pop()
+            item = None
+            if item_id != TOP:
+                item = self._tree.get(item_id)
+            waiting.extend(self.compare(folder, item))
+
+    def compare(self, folder: str, item: Item | None) -> list[tuple[str, str]]:
+        """Look at one folder that is on both sides; returns its subfolders that are too, with their item ids."""
+        item_id = item.item_id if item else TOP
+        listed = self._list(folder)
+        if listed is None:
+            return []
+        stamps = {stamp.name: stamp for stamp in self._tree.stamps(item_id)}
+        appeared: list[Entry] = []
+        changed: list[tuple[Entry, Stamp]] = []
+        below: list[tuple[str, str]] = []
+        for entry in listed:
+            stamp = stamps.pop(entry.name, None)
+            if stamp is None:
+                appeared.append(entry)
+            elif stamp.kind != entry.kind:
+                appeared.append(entry)
+                stamps[entry.name] = stamp
+            else:
+                if not _same(entry, stamp):
+                    changed.append((entry, stamp))
+                if entry.kind == "folder":
+                    below.append((join(folder, entry.name), stamp.item_id))
+        present = {held.path for held in self.seen.held.get(folder, ())}
+        vanished = [stamp for stamp in stamps.values() if stamp.name not in present]
+        if appeared or changed or vanished:
+            self._differ(Difference(folder, item), listed, appeared, changed, vanished)
+        return below
+
+    def _differ(
+        self,
+        where: Difference,
+        listed: Sequence[Entry],
+        appeared: Sequence[Entry],
+        changed: Sequence[tuple[Entry, Stamp]],
+        vanished: Sequence[Stamp],
+    ) -> None:
+        folder = where.folder
+        new = {entry.name for entry in appeared}
+        if new:
+            admitted, held = admit(listed, frozenset(entry.name for entry in listed if entry.name not in new))
+            self._hold(folder, held)
+            appeared = [self._identified(folder, entry) for entry in admitted if entry.name in new]
+        gone = [found for stamp in vanished if (found := self._tree.get(stamp.item_id))]
+        pairs = [
+            (found, self._identified(folder, entry))
+            for entry, stamp in changed
+            if (found := self._tree.get(stamp.item_id))
+        ]
+        dirt = self.seen.dirt
+        dirt.differences.append(replace(where, appeared=tuple(appeared), vanished=tuple(gone), changed=tuple(pairs)))
+        for above in self._chain(where.item):
+            dirt.above[above.item_id] = above
+        for entry in appeared:
+            if entry.kind == "folder":
+                self._walk_new(join(folder, entry.name))
+        for lost in gone:
+            if lost.kind == "folder":
+                self._walk_gone(lost)
+
+    def _walk_new(self, top: str) -> None:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            entries, held = admit(self._list(folder) or (), frozenset())
+            self._hold(folder, held)
+            self.seen.dirt.inside[folder] = tuple(self._identified(folder, entry) for entry in entries)
+            waiting.extend(join(folder, entry.name) for entry in entries if entry.kind == "folder")
+
+    def _walk_gone(self, top: Item) -> None:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            items = self._tree.children(folder.item_id)
+            self.seen.dirt.under[folder.item_id] = tuple(items)
+            waiting.extend(item for item in items if item.kind == "folder")
+
+    def _list(self, folder: str) -> tuple[Entry, ...] | None:
+        try:
+            listing = self._disk.list(folder)
+        except LocalFileError as error:
+            self.seen.held[folder] = (Held("", error.title, error.message),)
+            return None
+        if listing is None:
+            return None
+        self.seen.held[folder] = ()
+        self._hold(folder, listing.held)
+        return listing.entries
+
+    def _hold(self, folder: str, held: Iterable[Held]) -> None:
+        self.seen.held[folder] = (*self.seen.held.get(folder, ()), *held)
+
+    def _identified(self, folder: str, entry: Entry) -> Entry:
+        """With its file id, which Windows does not give in a listing."""
+        if entry.file_id:
+            return entry
+        found = self._disk.stat(join(folder, entry.name))
+        return entry._replace(file_id=found.file_id) if found else entry
+
+    def _chain(self, item: Item | None) -> Iterable[Item]:
+        while item is not None:
+            yield item
+            item = self._tree.get(item.parent_item) if item.parent_item != TOP else None
+
+    def _is_folder(self, folder: str) -> bool:
+        item = self._tree.find(folder)
+        return item is not None and item.kind == "folder"
+
+
+def _same(entry: Entry, stamp: Stamp) -> bool:
+    same_file = entry.file_id in (stamp.file_id, 0)
+    if entry.kind == "folder":
+        return same_file and stamp.state != "intended"
+    return same_file and entry.size == stamp.size and entry.mtime_ns == stamp.mtime_ns
+
+
+def relative(held: dict[str, tuple[Held, ...]]) -> list[Held]:
+    """All that is held back, with paths from the watched folder on."""
+    return [
+        replace(one, path=join(folder, one.path) if one.path else folder)
+        for folder in sorted(held)
+        for one in held[folder]
+    ]

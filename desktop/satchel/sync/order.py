@@ -1,0 +1,244 @@
+"""The operations of a plan, and the order in which they are safe."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from satchel.core.names import name_key
+from satchel.disk import Entry
+from satchel.journal import Item
+from satchel.journal.tree import TOP
+
+
+@dataclass(frozen=True, slots=True)
+class MakeFolder:
+    """`item` is what the journal will hold once it is made; `path` is relative to the watched folder."""
+
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Send the file as it is in `entry`: as a new node when `item` is `intended`, else as a new revision."""
+
+    item: Item
+    path: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Rename or move a node; `before` is where it was."""
+
+    item: Item
+    path: str
+    before: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Trash:
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Only the journal learns something."""
+
+    item: Item
+    path: str
+    before: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Gone on both sides."""
+
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """Give the node a temporary name in its folder, because two nodes wait for each other's place."""
+
+    item: Item
+    path: str
+
+
+Operation = MakeFolder | Upload | Move | Trash | Settle | Forget | Detour
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`after` are indices of earlier steps; when one of them failed, this one must wait for the next plan."""
+
+    operation: Operation
+    after: frozenset[int] = frozenset()
+
+
+Place = tuple[str, str, str]
+
+_RANK: dict[type, int] = {Settle: 0, MakeFolder: 1, Detour: 2, Move: 2, Trash: 3, Forget: 3, Upload: 4}
+
+
+def order(
+    operations: Sequence[Operation], items: Mapping[str, Item], refused: AbstractSet[str] = frozenset()
+) -> tuple[Step, ...]:
+    """Safe steps: folders early so that they travel in batches, uploads last, and each after all that it needs.
+
+    `items` are the items before the plan, by id. Operations on items in `refused`, and all that depends on them, are
+    left out.
+    """
+    return tuple(_Order(operations, items, refused).steps())
+
+
+class _Order:
+    def __init__(self, operations: Sequence[Operation], items: Mapping[str, Item], refused: AbstractSet[str]) -> None:
+        self._operations = list(operations)
+        self._items = items
+        self._refused = refused
+        self._needs: list[set[int]] = [set() for _ in operations]
+        self._for_place: list[set[int]] = [set() for _ in operations]
+        self._connect()
+        self._all = [needs | places for needs, places in zip(self._needs, self._for_place, strict=True)]
+        self._blocked = [set(needed) for needed in self._all]
+        self._followers: dict[int, list[int]] = {}
+        for index, needed in enumerate(self._all):
+            for other in needed:
+                self._followers.setdefault(other, []).append(index)
+        self._ready = [(self._rank(index), index) for index, blocked in enumerate(self._blocked) if not blocked]
+        heapq.heapify(self._ready)
+        self._done: dict[int, set[int]] = {}  # operation -> its steps, a detour first
+        self._left_out: set[int] = set()
+        self._untied: set[int] = set()
+
+    def steps(self) -> list[Step]:
+        steps: list[Step] = []
+        remaining = set(range(len(self._operations)))
+        while remaining:
+            if not self._ready:
+                index = self._tied(remaining)
+                steps.append(Step(self._detour(index), self._steps_before(index)))
+                self._done[index] = {len(steps) - 1}
+                self._release(index, places_only=True)
+                continue
+            _, index = heapq.heappop(self._ready)
+            remaining.discard(index)
+            if self._operations[index].item.item_id in self._refused or self._all[index] & self._left_out:
+                self._left_out.add(index)
+            else:
+                steps.append(Step(self._operations[index], self._steps_before(index)))
+                self._done.setdefault(index, set()).add(len(steps) - 1)
+            self._release(index)
+        return steps
+
+    def _steps_before(self, index: int) -> frozenset[int]:
+        before = set(self._done.get(index, ()))
+        for other in self._all[index]:
+            before |= self._done.get(other, set())
+        return frozenset(before)
+
+    def _release(self, index: int, *, places_only: bool = False) -> None:
+        for follower in self._followers.get(index, ()):
+            if index not in self._blocked[follower] or (places_only and index in self._needs[follower]):
+                continue
+            self._blocked[follower].discard(index)
+            if not self._blocked[follower]:
+                heapq.heappush(self._ready, (self._rank(follower), follower))
+
+    def _connect(self) -> None:
+        frees: dict[Place, int] = {}
+        makes: dict[str, int] = {}
+        relocates: dict[str, int] = {}
+        drops: dict[str, int] = {}
+        for index, operation in enumerate(self._operations):
+            frees.update((place, index) for place in _freed(operation))
+            if isinstance(operation, MakeFolder):
+                makes[operation.item.item_id] = index
+            elif isinstance(operation, Move | Settle):
+                relocates[operation.item.item_id] = index
+            elif isinstance(operation, Trash | Forget):
+                drops[operation.item.item_id] = index
+        for index, operation in enumerate(self._operations):
+            if not isinstance(operation, Trash | Forget):
+                self._after(index, makes.get(operation.item.parent_item))
+                for place in _needed(operation):
+                    if frees.get(place, index) != index:
+                        self._for_place[index].add(frees[place])
+            before = operation.before if isinstance(operation, Move | Settle) else operation.item
+            for above in self._chain(before.parent_item):
+                # What is kept, or trashed on its own, leaves a folder before the folder goes.
+                if above.item_id in drops and not isinstance(operation, MakeFolder | Upload):
+                    self._after(drops[above.item_id], index)
+            if isinstance(operation, Move):
+                self._not_into_itself(index, operation, relocates)
+
+    def _not_into_itself(self, index: int, move: Move, relocates: Mapping[str, int]) -> None:
+        """A folder goes into one that was below it only after that one has come out."""
+        came_out = []
+        for above in self._chain(move.item.parent_item):
+            if above.item_id in relocates:
+                came_out.append(relocates[above.item_id])
+            if above.item_id == move.item.item_id:
+                for other in came_out:
+                    self._after(index, other)
+                return
+
+    def _after(self, index: int, other: int | None) -> None:
+        if other is not None and other != index:
+            self._needs[index].add(other)
+
+    def _chain(self, item_id: str) -> Iterator[Item]:
+        while item_id != TOP and (item := self._items.get(item_id)) is not None:
+            yield item
+            item_id = item.parent_item
+
+    def _rank(self, index: int) -> int:
+        return _RANK[type(self._operations[index])]
+
+    def _tied(self, remaining: Iterable[int]) -> int:
+        """One of the moves that wait for each other; a plan made of real trees always has one."""
+        return min(
+            (i for i in remaining if isinstance(self._operations[i], Move | Settle) and i not in self._untied),
+            key=lambda i: (len(self._needs[i]), i),
+        )
+
+    def _detour(self, index: int) -> Detour:
+        self._untied.add(index)
+        operation = self._operations[index]
+        before = operation.before if isinstance(operation, Move | Settle) else operation.item
+        name = f".satchel-{before.item_id}"
+        remote_name = name if before.state == "live" else before.remote_name
+        return Detour(replace(before, name=name, remote_name=remote_name), operation.path)
+
+
+def _freed(operation: Operation) -> list[Place]:
+    match operation:
+        case Move(before=before) | Settle(before=before):
+            return _places(before) if before.state == "live" else _places(before)[:1]
+        case Trash(item=item):
+            return _places(item)
+        case Forget(item=item):
+            return _places(item)[:1]
+        case _:
+            return []
+
+
+def _needed(operation: Operation) -> list[Place]:
+    match operation:
+        case Move(item=item) | MakeFolder(item=item) | Upload(item=item):
+            return _places(item)
+        case Settle(item=item):
+            return _places(item)[:1]
+        case _:
+            return []
+
+
+def _places(item: Item) -> list[Place]:
+    """The row's place in the journal, and the node's place in the service."""
+    return [("local", item.parent_item, item.name), ("remote", item.remote_parent, name_key(item.remote_name))]

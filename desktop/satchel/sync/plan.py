@@ -1,0 +1,439 @@
+"""Deciding, with no I/O: which operations bring the remote tree in step with the disk.
+
+Theory of operation
+-------------------
+There are three trees. *Local* is what the disk shows now, *remote* is what the change log told, *synced* is what was on
+both sides when they were last in step. The journal keeps synced and remote in one row per name (`Item`); local is never
+stored. `observe` compares local with synced and hands over only the part that differs (`Dirt`); this file turns that
+part into operations. Every rule lives here, and the same dirt, digests and ids give the same plan.
+
+1. A name that is still there keeps its node. Changed size, time or file id means new content, unless the digest says
+   that it is the old content (somebody touched it, or put back a copy). A name that differs only in capitals or in how
+   accents are written is the same name, renamed.
+2. Only names that vanished and names that appeared are asked who they are. They are one file when file id, size and
+   time all agree; when only the file id agrees, the digest decides, because inodes are used again at once. Folders are
+   one when the file id agrees and they share a name with the same identity, or are both empty. A folder is matched
+   before what is in it, so that moving it is one operation.
+3. What appeared and is nobody's is made or uploaded; what vanished and went nowhere is moved to the trash, once it has
+   been missing for a moment. What is not quiet is left for the next plan (`waiting`).
+4. Local changes win. A remote rename is followed: the node keeps its remote name until the local name changes. A remote
+   delete stands until the local content changes: then the file, and every folder above it that is gone, is made anew
+   under new node ids. Deleting a file here that was deleted there is only forgotten.
+5. Operations say which place they free and which they need; `order` sorts them so that none ever meets its own past: a
+   folder is made before what goes into it, a place is freed before it is taken, what is kept is moved out of a folder
+   before the folder is trashed, and two that wait for each other are untied by a detour over a temporary name.
+6. When so much vanished that it looks like an accident, nothing is trashed (`mass_delete`); the rest goes on.
+
+A later two-way sync adds the same comparison of remote with synced, and operations that change the disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from satchel.core.names import name_key
+from satchel.disk import Entry
+from satchel.journal import Item
+from satchel.journal.tree import TOP, UNKNOWN
+
+from .order import Detour, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
+from .rules import is_mass_delete
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One folder that is on both sides and differs; `item` is None for the watched folder itself."""
+
+    folder: str
+    item: Item | None
+    appeared: tuple[Entry, ...] = ()
+    vanished: tuple[Item, ...] = ()
+    changed: tuple[tuple[Item, Entry], ...] = ()
+
+
+@dataclass(slots=True)
+class Dirt:
+    """What differs. `inside` lists folders that appeared, by path; `under` the items of folders that vanished, by item
+    id, both all the way down; `above` holds the items of the differing folders and of the folders above them."""
+
+    differences: list[Difference] = field(default_factory=list)
+    inside: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    under: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+    above: dict[str, Item] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What else a plan depends on.
+
+    `top` is the remote node of the watched folder. `digests` are SHA-256 of local files by path, as far as known.
+    `busy` are item ids whose bytes are on their way. `quiet(path, entry)` tells whether a file, or with None the
+    absence of one, may be acted on now. `total_files` are the files in step.
+    """
+
+    top: str
+    new_id: Callable[[], str]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
+    quiet: Callable[[str, Entry | None], bool] = lambda _path, _entry: True
+    total_files: int = 0
+    allow_mass_delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`steps` in an order that is safe; `waiting` are paths left for later; `mass_delete` counts the files that would
+    have been trashed, if that was refused."""
+
+    steps: tuple[Step, ...] = ()
+    waiting: frozenset[str] = frozenset()
+    mass_delete: int = 0
+
+
+def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
+    """Paths whose digest decides whether bytes must be sent: hash them, then call `plan`. `busy` items are left out."""
+    paths = {
+        _join(difference.folder, entry.name)
+        for difference in dirt.differences
+        for item, entry in difference.changed
+        if item.item_id not in busy and _digest_decides(item, entry)
+    }
+    by_file_id: dict[int, Item] = {item.file_id: item for item in _vanished_files(dirt) if item.file_id}
+    for path, entry in _appeared_files(dirt):
+        item = by_file_id.get(entry.file_id)
+        if item is not None and not _same_stamp(item, entry) and _digest_decides(item, entry):
+            paths.add(path)
+    return sorted(paths)
+
+
+def plan(dirt: Dirt, world: World) -> Plan:
+    return _Planner(dirt, world).run()
+
+
+class _Planner:
+    def __init__(self, dirt: Dirt, world: World) -> None:
+        self._dirt = dirt
+        self._world = world
+        self._items: dict[str, Item] = dict(dirt.above)
+        for difference in dirt.differences:
+            gone = [*difference.vanished, *(item for item, _ in difference.changed)]
+            self._items.update((item.item_id, item) for item in gone)
+        for items in dirt.under.values():
+            self._items.update((item.item_id, item) for item in items)
+        self._now: dict[str, Item] = {}
+        self._operations: list[Operation] = []
+        self._waiting: set[str] = set()
+        self._new_files: list[tuple[str, str, Entry]] = []
+        self._new_folders: deque[tuple[str, str, Entry]] = deque()
+        self._gone: dict[str, tuple[str, Item, bool]] = {}
+
+    def run(self) -> Plan:
+        for difference in self._dirt.differences:
+            parent = difference.item.item_id if difference.item else TOP
+            self._compare(difference.folder, parent, difference.appeared, difference.vanished, difference.changed)
+        self._match_folders()
+        self._match_files()
+        for path, parent, entry in self._new_files:
+            self._upload_new(path, parent, entry)
+        trashed = [
+            operation for path, item, certain in self._gone.values() for operation in self._drop(path, item, certain)
+        ]
+        mass = 0
+        if not self._world.allow_mass_delete:
+            files = sum(self._count_files(operation.item) for operation in trashed if isinstance(operation, Trash))
+            mass = files if is_mass_delete(files, self._world.total_files) else 0
+        refused = {operation.item.item_id for operation in trashed} if mass else set()
+        return Plan(order([*self._operations, *trashed], self._items, refused), frozenset(self._waiting), mass)
+
+    # -- comparing ----------------------------------------------------------------------------------------------------
+
+    def _compare(
+        self,
+        folder: str,
+        parent: str,
+        appeared: Iterable[Entry],
+        vanished: Iterable[Item],
+        changed: Iterable[tuple[Item, Entry]],
+    ) -> None:
+        gone = {(name_key(item.name), item.kind): item for item in vanished}
+        here = {name_key(entry.name) for entry in appeared}
+        for entry in appeared:
+            path = _join(folder, entry.name)
+            respelled = gone.pop((name_key(entry.name), entry.kind), None)
+            if respelled is not None:
+                self._respell(path, parent, entry, respelled)
+            elif entry.kind == "folder":
+                self._new_folders.append((path, parent, entry))
+            else:
+                self._new_files.append((path, parent, entry))
+        for (key, _), item in gone.items():
+            # A name taken by something else is certainly gone; another may be back in a moment.
+            self._gone[item.item_id] = (_join(folder, item.name), item, key in here)
+        for item, entry in changed:
+            self._change(_join(folder, entry.name), item, entry)
+
+    def _respell(self, path: str, parent: str, entry: Entry, item: Item) -> None:
+        if item.item_id in self._world.busy:
+            self._waiting.add(path)
+            return
+        settled = entry.kind == "folder" or (_same_stamp(item, entry) and item.file_id == entry.file_id)
+        self._move(path, parent, entry, item, settled=settled)
+        if entry.kind == "folder":
+            self._enter_moved(path, item)
+
+    def _change(self, path: str, item: Item, entry: Entry) -> None:
+        if item.item_id in self._world.busy:
+            self._waiting.add(path)
+        elif entry.kind == "folder":
+            if item.state == "intended":
+                self._remake(item, path)
+            else:
+                self._settle(replace(item, file_id=entry.file_id), path)
+        elif self._same_content(path, item, entry):
+            self._settle(_stamped(item, entry), path)
+        elif not self._world.quiet(path, entry):
+            self._waiting.add(path)
+        elif item.state == "live":
+            self._operations.append(Upload(item, path, entry))
+        else:
+            self._ensure(item.parent_item, path)
+            self._operations.append(Upload(self._anew(item), path, entry))
+
+    def _same_content(self, path: str, item: Item, entry: Entry) -> bool:
+        return _digest_decides(item, entry) and self._world.digests.get(path) == item.sha256
+
+    # -- who is who ---------------------------------------------------------------------------------------------------
+
+    def _match_folders(self) -> None:
+        """Outermost first: what is in a moved folder is compared with what was in it, and mostly stayed."""
+        by_file_id = {item.file_id: item for item in self._all_gone() if item.kind == "folder" and item.file_id}
+        while self._new_folders:
+            path, parent, entry = self._new_folders.popleft()
+            item = by_file_id.get(entry.file_id)
+            if item is not None and item.item_id not in self._now and self._alike(path, item):
+                self._move(path, parent, entry, item)
+                self._enter_moved(path, item)
+            else:
+                self._make_folder(path, parent, entry)
+
+    def _make_folder(self, path: str, parent: str, entry: Entry) -> None:
+        self._ensure(parent, path)
+        made = self._new_item(parent, entry)
+        self._now[made.item_id] = made
+        self._operations.append(MakeFolder(made, path))
+        self._compare(path, made.item_id, self._dirt.inside.get(path, ()), (), ())
+
+    def _enter_moved(self, path: str, item: Item) -> None:
+        entries = {entry.name: entry for entry in self._dirt.inside.get(path, ())}
+        vanished, changed = [], []
+        for old in self._dirt.under.get(item.item_id, ()):
+            if old.item_id in self._now:
+                continue
+            entry = entries.get(old.name)
+            if entry is None or entry.kind != old.kind:
+                vanished.append(old)
+                continue
+            del entries[old.name]
+            if entry.kind == "folder":
+                if old.state == "intended" or old.file_id != entry.file_id:
+                    changed.append((old, entry))
+                self._enter_moved(_join(path, old.name), old)
+            elif not _same_stamp(old, entry) or old.file_id != entry.file_id:
+                changed.append((old, entry))
+        self._compare(path, item.item_id, entries.values(), vanished, changed)
+
+    def _match_files(self) -> None:
+        files = [item for item in self._all_gone() if item.kind == "file"]
+        by_file_id = {item.file_id: item for item in files if item.file_id}
+        left = []
+        for path, parent, entry in self._new_files:
+            item = by_file_id.get(entry.file_id)
+            same = item is not None and (_same_stamp(item, entry) or self._same_content(path, item, entry))
+            if item is None or not same or item.item_id in self._world.busy:
+                left.append((path, parent, entry))
+                continue
+            del by_file_id[entry.file_id]
+            self._move(path, parent, entry, item)
+        self._new_files = left
+
+    def _alike(self, path: str, item: Item) -> bool:
+        inside, under = self._dirt.inside.get(path, ()), self._dirt.under.get(item.item_id, ())
+        known = {(old.name, old.kind, old.file_id) for old in under}
+        return not (inside or under) or any((entry.name, entry.kind, entry.file_id) in known for entry in inside)
+
+    def _all_gone(self) -> list[Item]:
+        """Every vanished item, with what was in vanished folders and has not been found elsewhere."""
+        waiting = [item for _, item, _ in self._gone.values()]
+        found: list[Item] = []
+        while waiting:
+            item = waiting.pop()
+            if item.item_id in self._now:
+                continue
+            found.append(item)
+            if item.kind == "folder":
+                waiting.extend(self._dirt.under.get(item.item_id, ()))
+        return found
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    def _move(self, path: str, parent: str, entry: Entry, item: Item, *, settled: bool = True) -> None:
+        """`settled` is False when the content must be looked at again after the move."""
+        self._gone.pop(item.item_id, None)
+        local = replace(item, parent_item=parent, name=entry.name)
+        if settled:
+            local = _stamped(local, entry) if entry.kind == "file" else replace(local, file_id=entry.file_id)
+        self._now[item.item_id] = local
+        if not settled:
+            self._waiting.add(path)
+        if item.state != "live":
+            self._operations.append(Settle(local, path, item))
+            return
+        self._ensure(parent, path)
+        new_parent = self._node_of(parent) if parent != item.parent_item else item.remote_parent
+        new_name = entry.name if entry.name != item.name else item.remote_name
+        local = replace(local, remote_parent=new_parent, remote_name=new_name)
+        self._now[item.item_id] = local
+        if (new_parent, new_name) == (item.remote_parent, item.remote_name):
+            self._operations.append(Settle(local, path, item))
+        else:
+            self._operations.append(Move(local, path, item))
+
+    def _upload_new(self, path: str, parent: str, entry: Entry) -> None:
+        if not self._world.quiet(path, entry):
+            self._waiting.add(path)
+            return
+        self._ensure(parent, path)
+        self._operations.append(Upload(self._new_item(parent, entry), path, entry))
+
+    def _drop(self, path: str, item: Item, certain: bool) -> list[Operation]:
+        if item.item_id in self._world.busy or not (certain or self._world.quiet(path, None)):
+            self._waiting.add(path)
+            return []
+        dropped: list[Operation] = [Forget(item, path) if item.state == "trashed" else Trash(item, path)]
+        # What a remote move took out of the folder does not go with it.
+        waiting = [item]
+        while waiting:
+            folder = waiting.pop()
+            for below in self._dirt.under.get(folder.item_id, ()):
+                if below.item_id in self._now:
+                    continue
+                if below.state == "live" and below.remote_parent != folder.node_id:
+                    dropped.insert(0, Trash(below, _join(path, below.name)))
+                waiting.append(below)
+        return dropped
+
+    def _settle(self, item: Item, path: str) -> None:
+        before = self._items.get(item.item_id, item)
+        self._now[item.item_id] = item
+        self._operations.append(Settle(item, path, before))
+
+    def _ensure(self, item_id: str, path: str) -> None:
+        """A folder that a remote delete took is made anew before something goes into it."""
+        if item_id == TOP:
+            return
+        item = self._now.get(item_id) or self._items[item_id]
+        if item.state == "trashed":
+            self._remake(item, path.rpartition("/")[0])
+
+    def _remake(self, item: Item, path: str) -> None:
+        self._ensure(item.parent_item, path)
+        made = self._anew(item)
+        self._now[item.item_id] = made
+        self._operations.append(MakeFolder(made, path))
+
+    def _anew(self, item: Item) -> Item:
+        """The item as it will be made again: under a new node where the old one is in the trash."""
+        node_id = self._world.new_id() if item.state == "trashed" else item.node_id
+        return replace(
+            item,
+            node_id=node_id,
+            state="intended",
+            remote_parent=self._node_of(item.parent_item),
+            remote_name=item.name,
+            size=UNKNOWN,
+            revision_id=None,
+            sha256=None,
+            sequence=0,
+        )
+
+    def _new_item(self, parent: str, entry: Entry) -> Item:
+        made = self._world.new_id()
+        return Item(
+            made,
+            parent,
+            entry.name,
+            entry.kind,
+            made,
+            self._node_of(parent),
+            entry.name,
+            file_id=entry.file_id if entry.kind == "folder" else 0,
+            state="intended",
+        )
+
+    def _node_of(self, item_id: str) -> str:
+        if item_id == TOP:
+            return self._world.top
+        return (self._now.get(item_id) or self._items[item_id]).node_id
+
+    def _count_files(self, item: Item) -> int:
+        if item.kind == "file":
+            return 1
+        return sum(
+            self._count_files(below)
+            for below in self._dirt.under.get(item.item_id, ())
+            if below.item_id not in self._now
+        )
+
+
+def _digest_decides(item: Item, entry: Entry) -> bool:
+    return item.kind == "file" and item.sha256 is not None and item.size in (entry.size, UNKNOWN)
+
+
+def _same_stamp(item: Item, entry: Entry) -> bool:
+    return item.size == entry.size and item.mtime_ns == entry.mtime_ns
+
+
+def _stamped(item: Item, entry: Entry) -> Item:
+    return replace(item, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
+
+
+def _vanished_files(dirt: Dirt) -> Iterable[Item]:
+    for difference in dirt.differences:
+        yield from (item for item in difference.vanished if item.kind == "file")
+    for items in dirt.under.values():
+        yield from (item for item in items if item.kind == "file")
+
+
+def _appeared_files(dirt: Dirt) -> Iterable[tuple[str, Entry]]:
+    for difference in dirt.differences:
+        yield from (
+            (_join(difference.folder, entry.name), entry) for entry in difference.appeared if entry.kind == "file"
+        )
+    for folder, entries in dirt.inside.items():
+        yield from ((_join(folder, entry.name), entry) for entry in entries if entry.kind == "file")
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+__all__ = [
+    "Detour",
+    "Difference",
+    "Dirt",
+    "Forget",
+    "MakeFolder",
+    "Move",
+    "Operation",
+    "Plan",
+    "Settle",
+    "Step",
+    "Trash",
+    "Upload",
+    "World",
+    "doubtful",
+    "plan",
+]

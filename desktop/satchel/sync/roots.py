@@ -1,0 +1,458 @@
+"""Keeping one watched folder in step: the control loop.
+
+hints -> a moment's patience -> look at the dirty folders -> plan -> apply -> send
+
+One coroutine decides; files are sent beside it, so that a long upload holds nothing up. Whatever is not finished (not
+quiet yet, refused, on its way) stays dirty and is looked at again. A full rescan runs on a period, after waking up and
+whenever events were lost, because events are only hints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from satchel.core.errors import BusyError, FileChangedError, LocalFileError, OfflineError, SatchelError
+from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
+from satchel.core.status import Held, RootRow
+from satchel.disk import Disk, Entry, LocalDisk, Watch, watch, write_marker
+from satchel.journal import Journal, WatchedRoot
+
+from .apply import apply
+from .failures import Failures
+from .observe import observe, relative
+from .order import Upload
+from .plan import World, doubtful, plan
+from .ports import Blocking, Remote, Uploads
+from .quiet import Quiet
+from .remote import Side, find_top, pull
+from .rules import check_root
+from .send import send
+
+log = logging.getLogger(__name__)
+
+State = Literal["scanning", "syncing", "in_step", "paused", "offline", "attention"]
+
+DEBOUNCE = 0.25
+"""Seconds to let a burst of events gather."""
+
+RESCAN = 600.0
+RESCAN_BLIND = 60.0
+"""Seconds between full rescans, with working events and without."""
+
+PULL = 300.0
+"""Seconds between looks at the change log while nothing happens here."""
+
+SENDING_AT_ONCE = 256
+"""More than the wire takes, so that the transfer can open uploads in batches."""
+
+FAILED_LONGEST = 60.0
+"""Seconds until a whole turn that failed is tried again, at most."""
+
+TICK = 30.0
+"""The longest single wait, so that a sleep of the machine is noticed soon after."""
+
+SLEPT = 60_000
+"""A wall clock that is ahead by so many milliseconds after a wait means that the machine slept."""
+
+WatchFactory = Callable[[Path, Callable[[], None]], Watch]
+
+
+def add_root(
+    journal: Journal, folder: Path, remote_path: str | None, *, clock: Clock, ids: Ids, account_id: str = ""
+) -> WatchedRoot:
+    """Check the folder, put its marker into it and remember it. Raises `UsageError` or `LocalFileError` with the
+    reason. `remote_path` is `/<name of the folder>` when it is None."""
+    folder = check_root(folder, [Path(root.path) for root in journal.roots.all()])
+    remote = "/" + (remote_path or folder.name).strip("/")
+    root = WatchedRoot(ids.new_id(), str(folder), remote, clock.now_ms(), account_id)
+    write_marker(folder, root.root_id)
+    journal.roots.add(root)
+    return root
+
+
+class RootSync:
+    """Everything that keeps one root in step. Use it from one event loop; `on_change` is called when `status` differs.
+
+    `blocking` runs disk and journal work; `sleep` and `clock` are injected so that a test can own time.
+    """
+
+    def __init__(
+        self,
+        root: WatchedRoot,
+        journal: Journal,
+        remote: Remote,
+        uploads: Uploads,
+        *,
+        blocking: Blocking,
+        disk: Disk | None = None,
+        watcher: WatchFactory | None = watch,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+        self._side = Side(root, journal, disk or LocalDisk(Path(root.path)), remote, blocking, self._ids.new_id)
+        self._uploads = uploads
+        self._watcher = watcher
+        self._watch: Watch | None = None
+        self._sleep = sleep
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._wire = asyncio.Semaphore(SENDING_AT_ONCE)
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._dirty: set[str] = set()
+        self._later: set[str] = set()
+        self._waiting: set[str] = set()
+        self._full = True
+        self._quiet = Quiet()
+        self._failures = Failures(self._ids.jitter)
+        self._scan_at = 0.0
+        self._pull_at = 0.0
+        self._look_at = math.inf
+        self._attempts = 0
+        self._held: dict[str, tuple[Held, ...]] = {}
+        self._trouble: Held | None = None
+        self._offline = False
+        self._paused = False
+        self._settled = False
+        self._mass_delete = 0
+        self._allow_mass_delete = False
+        self._last_full_scan_ms: int | None = None
+
+    # -- what others may ask for --------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep in step until cancelled."""
+        loop = asyncio.get_running_loop()
+        if self._watcher is not None:
+            watcher, root = self._watcher, Path(self._side.root.path)
+            self._watch = await self._side.blocking(lambda: watcher(root, lambda: _ring(loop, self._wake)))
+        try:
+            while True:
+                if not self._paused:
+                    await self._turn()
+                await self._wait()
+        finally:
+            await self.close()
+
+    async def sync_once(self) -> RootRow:
+        """Look at everything, bring it in step as far as it goes, and say how it ended. Returns when nothing more can
+        be done now; what is held back is in the answer."""
+        self._full = True
+        self._failures.try_all_again()
+        while not self._paused:
+            await self._turn()
+            if self._offline or self._trouble is not None:
+                break
+            if self._sending:
+                await asyncio.wait(list(self._sending.values()), return_when=asyncio.FIRST_COMPLETED)
+            elif not self._dirty and not self._full:
+                if not self._waiting or math.isinf(self._look_at):
+                    break
+                await self._sleep(max(0.01, self._look_at - self._clock.monotonic()))
+        return self.status()
+
+    def rescan(self) -> None:
+        """Look at everything soon."""
+        self._full = True
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Start nothing new; files on their way are the transfer's to pause."""
+        self._paused = True
+        self._on_change()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._full = True
+        self._wake.set()
+        self._on_change()
+
+    def retry(self) -> None:
+        """Try what failed again, now: somebody asked, or signed in."""
+        self._failures.try_all_again()
+        self._look_at = 0.0
+        self.rescan()
+
+    def confirm_deletions(self) -> None:
+        """The mass delete that was held back is meant: the next plan carries it out."""
+        self._allow_mass_delete = True
+        self.rescan()
+
+    async def close(self) -> None:
+        """Stop watching and sending; the journal knows how to go on."""
+        for task in list(self._sending.values()):
+            task.cancel()
+        if self._sending:
+            await asyncio.wait(list(self._sending.values()))
+        if self._watch is not None:
+            watching, self._watch = self._watch, None
+            await self._side.blocking(watching.close)
+
+    def status(self) -> RootRow:
+        root = self._side.root
+        held = [*relative(self._held), *self._failures.held()]
+        if self._mass_delete:
+            held.insert(0, _mass_delete(self._mass_delete))
+        if self._trouble is not None:
+            held.insert(0, self._trouble)
+        blind = self._watch.problem if self._watch is not None else None
+        return RootRow(
+            root.root_id,
+            root.path,
+            root.remote_path,
+            root.mode,
+            self._state(held),
+            waiting=len(self._sending) + len(self._waiting),
+            held=tuple([*held, blind] if blind is not None else held),
+            last_full_scan_ms=self._last_full_scan_ms,
+        )
+
+    def _state(self, held: list[Held]) -> State:
+        busy: State = "scanning" if self._last_full_scan_ms is None else "syncing"
+        states: list[tuple[object, State]] = [
+            (self._paused, "paused"),
+            (self._trouble, "attention"),
+            (self._offline, "offline"),
+            (not self._settled, busy),
+            (held, "attention"),
+        ]
+        return next((state for condition, state in states if condition), "in_step")
+
+    # -- one turn -----------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        """Look, plan, apply and start sending; errors become trouble that is tried again."""
+        async with self._lock:
+            before = self.status()
+            try:
+                await self._look_and_act()
+                self._offline, self._trouble, self._attempts = False, None, 0
+            except (OfflineError, BusyError):
+                self._stumble(None)
+                self._offline = True
+            except SatchelError as error:
+                self._stumble(Held(error.path or "", error.title, error.message or "It is tried again in a while."))
+            except Exception as error:
+                # One root's bug must neither end the others nor pass for being in step.
+                log.exception("Keeping %s in step failed", self._side.root.path)
+                self._stumble(Held("", f"Satchel ran into a bug: {error!r}", "It is tried again; please report it."))
+            if self.status() != before:
+                self._on_change()
+
+    def _stumble(self, trouble: Held | None) -> None:
+        self._attempts += 1
+        pause = min(FAILED_LONGEST, 2.0 ** min(self._attempts, 10)) * (1 + self._ids.jitter() / 4)
+        self._trouble, self._settled = trouble, False
+        self._look_at = self._clock.monotonic() + pause
+        # What this turn would have looked at is not known any more.
+        self._full = True
+
+    async def _look_and_act(self) -> None:
+        self._take_hints()
+        now = self._clock.monotonic()
+        full = self._full or now >= self._scan_at
+        folders = self._dirty | (self._later if self._dirty or now >= self._look_at else set())
+        if not full and not folders and now < self._pull_at:
+            return
+        await self._check_place()
+        if self._side.root.remote_node is None:
+            self._side = await find_top(self._side)
+        while not await pull(self._side):
+            self._side = await find_top(replace(self._side, root=replace(self._side.root, remote_node=None)))
+        self._pull_at = now + PULL
+        if full or folders:
+            await self._bring_in_step(None if full else folders)
+
+    async def _bring_in_step(self, folders: set[str] | None) -> None:
+        side = self._side
+        self._full, self._dirty = False, self._dirty - (folders or self._dirty)
+        # Taken before looking: what arrives meanwhile would be seen half here and half there.
+        busy = frozenset(self._sending)
+        seen = await side.blocking(lambda: observe(side.disk, side.tree, folders))
+        if folders is None:
+            self._held = seen.held
+            self._last_full_scan_ms = self._clock.now_ms()
+            blind = self._watch is None or self._watch.problem is not None
+            self._scan_at = self._clock.monotonic() + (RESCAN_BLIND if blind else RESCAN)
+        else:
+            self._held.update(seen.held)
+        waiting = _Waiting(self._quiet, self._failures, self._clock)
+        world = World(
+            top=side.top,
+            new_id=self._ids.new_id,
+            digests=await side.blocking(lambda: _digests(side, doubtful(seen.dirt, busy))),
+            busy=busy,
+            quiet=waiting.quiet,
+            total_files=await side.blocking(side.tree.count_files),
+            allow_mass_delete=self._allow_mass_delete,
+        )
+        made = plan(seen.dirt, world)
+        self._mass_delete = made.mass_delete
+        if folders is None and not made.mass_delete:
+            self._allow_mass_delete = False
+        now = self._clock.monotonic()
+        outcome = await apply(side, made.steps, waiting.skip)
+        for path, error in outcome.failures.items():
+            self._failures.add(path, None, error, now)
+        for upload in outcome.uploads:
+            self._sending[upload.item.item_id] = asyncio.create_task(self._send(upload))
+        self._dirty |= outcome.touched
+        self._waiting = set(made.waiting) - waiting.blocked
+        self._later = {_above(path) for path in made.waiting | waiting.blocked}
+        self._look_at = self._clock.monotonic() + waiting.soonest
+        planned = {step.operation.path for step in made.steps} | made.waiting
+        for path in self._failures.paths():
+            if (folders is None or _above(path) in folders) and path not in planned:
+                self._failures.clear(path)
+        self._settled = not (self._dirty or self._waiting or self._sending or self._full)
+        if self._settled:
+            self._quiet = Quiet()
+
+    def _take_hints(self) -> None:
+        if self._watch is None:
+            return
+        hints = self._watch.take()
+        self._dirty |= hints.folders
+        self._full = self._full or hints.everything
+        for path in hints.closed:
+            self._quiet.closed(path, self._clock.monotonic())
+
+    async def _check_place(self) -> None:
+        """An unmounted or swapped folder must never be read as an emptied one."""
+        root = self._side.root
+        found = await self._side.blocking(self._side.disk.root_id)
+        if found != root.root_id:
+            raise LocalFileError(
+                "The watched folder is not there" if found is None else "This is another watched folder",
+                "Connect its disk or put the folder back. If it is the right folder, remove it from Satchel and add it "
+                "again: nothing in step is sent again.",
+                path=root.path,
+            )
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    async def _send(self, upload: Upload) -> None:
+        path, stamp = upload.path, (upload.entry.size, upload.entry.mtime_ns)
+        try:
+            async with self._wire:
+                await send(self._side, self._uploads, upload)
+            self._failures.clear(path)
+            self._quiet.forget(path)
+        except FileChangedError:
+            self._quiet.restless(path, self._clock.monotonic())
+        except SatchelError as error:
+            self._offline = self._offline or isinstance(error, OfflineError)
+            gone = isinstance(error, LocalFileError) and await self._is_gone(path)
+            if not gone:
+                self._failures.add(path, stamp, error, self._clock.monotonic())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("Sending %s failed", path)
+            self._failures.add(
+                path, stamp, SatchelError("Satchel ran into a bug", repr(error)), self._clock.monotonic()
+            )
+        finally:
+            self._sending.pop(upload.item.item_id, None)
+            self._dirty.add(_above(path))
+            self._settled = False
+            self._wake.set()
+            self._on_change()
+
+    async def _is_gone(self, path: str) -> bool:
+        try:
+            return await self._side.blocking(lambda: self._side.disk.stat(path)) is None
+        except LocalFileError:
+            return False
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Until something happened here or is due; notices when the machine slept meanwhile."""
+        due = [self._scan_at, self._pull_at, self._look_at]
+        if self._full or self._dirty:
+            due.append(self._look_at if self._offline or self._trouble else 0.0)
+            due = due[-1:]
+        wall = self._clock.now_ms()
+        pause = TICK if self._paused else min(TICK, max(0.0, min(due) - self._clock.monotonic()))
+        waker, sleeper = asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._sleep(pause))
+        try:
+            await asyncio.wait([waker, sleeper], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waker.cancel()
+            sleeper.cancel()
+        if self._wake.is_set():
+            await self._sleep(DEBOUNCE)
+            self._wake.clear()
+        if self._clock.now_ms() - wall > pause * 1000 + SLEPT:
+            self._full = True
+            self._attempts = 0
+
+
+class _Waiting:
+    """Answers a plan's question whether a path may be acted on now, and remembers what had to wait and how long."""
+
+    def __init__(self, quiet: Quiet, failures: Failures, clock: Clock) -> None:
+        self._quiet = quiet
+        self._failures = failures
+        self._now = clock.monotonic()
+        self._wall_ms = clock.now_ms()
+        self.blocked: set[str] = set()
+        self.soonest = math.inf
+
+    def quiet(self, path: str, entry: Entry | None) -> bool:
+        stamp = (entry.size, entry.mtime_ns) if entry is not None else None
+        if self._blocked(path, stamp):
+            return False
+        age = (self._wall_ms - entry.mtime_ns / 1_000_000) / 1000 if entry is not None else 0.0
+        left = self._quiet.left(path, stamp, age, self._now)
+        if left > 0:
+            self.soonest = min(self.soonest, left)
+        return left <= 0
+
+    def skip(self, path: str) -> bool:
+        return self._blocked(path, None)
+
+    def _blocked(self, path: str, stamp: tuple[int, int] | None) -> bool:
+        if not self._failures.blocks(path, stamp, self._now):
+            return False
+        self.blocked.add(path)
+        self.soonest = min(self.soonest, self._failures.left(path, self._now))
+        return True
+
+
+def _digests(side: Side, paths: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in paths:
+        # One that cannot be read now is treated as changed; the upload then tells why it cannot be sent.
+        with contextlib.suppress(LocalFileError):
+            found[path] = side.disk.sha256(path)
+    return found
+
+
+def _mass_delete(files: int) -> Held:
+    return Held(
+        "",
+        f"{files} files, more than half, are gone from this folder, so nothing was deleted online",
+        "Put them back. If you meant it, remove the watched folder, add it again and delete them online.",
+    )
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _ring(loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(wake.set)

@@ -1,0 +1,68 @@
+"""Sending one file of a watched folder, and what becomes of its item."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from satchel.core.errors import RefusedError
+from satchel.core.model import Node, UploadRequest
+from satchel.disk import Entry
+from satchel.journal.tree import UNKNOWN
+
+from .apply import rebase
+from .order import Upload
+from .ports import Uploads
+from .remote import Side, followed
+
+
+async def send(side: Side, uploads: Uploads, operation: Upload) -> None:
+    """Upload and record. Conflicts are rebased: the item then owns what is there, and the next plan sends a new
+    revision if the contents differ. Raises what else the upload raises."""
+    item = operation.item
+    request = UploadRequest(
+        upload_id=side.new_id(),
+        path=side.disk.absolute(operation.path),
+        node_id=item.node_id,
+        parent_id=item.remote_parent,
+        name=item.remote_name,
+        origin="root",
+        group=side.root.root_id,
+        base_revision=item.revision_id,
+    )
+    try:
+        node = await uploads.upload(request)
+    except RefusedError as error:
+        if not await _go_on(side, operation, error):
+            raise
+        return
+    await side.blocking(lambda: _record(side, operation, node))
+
+
+async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
+    if error.kind in ("name-taken", "revision-conflict") and isinstance(error.current, Node):
+        return await rebase(side, operation, error.current)
+    if error.kind == "id-taken" and operation.item.state == "intended":
+        await side.blocking(lambda: side.tree.put(replace(operation.item, node_id=side.new_id())))
+        return True
+    return False
+
+
+def _record(side: Side, operation: Upload, node: Node) -> None:
+    entry = _as_sent(operation.entry, node) or _as_sent(side.disk.stat(operation.path), node)
+    with side.journal.transaction():
+        item = side.tree.get(operation.item.item_id)
+        if item is None:
+            return  # deleted meanwhile, with its folder
+        sent = replace(followed(item, node), node_id=node.node_id, state="live", size=UNKNOWN)
+        if entry is not None:
+            sent = replace(sent, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
+        side.tree.put(sent)
+
+
+def _as_sent(entry: Entry | None, node: Node) -> Entry | None:
+    """The entry, if it is what the node's revision was made from; the file may have changed before it was read."""
+    revision = node.revision
+    if entry is None or revision is None:
+        return None
+    same = entry.size == revision.size and entry.mtime_ns // 1_000_000 == revision.modified_ms
+    return entry if same else None
