@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from e2e.cloud_fixture import wait_until
 from satchel.core.errors import UsageError
-from satchel.hosting import emulator, local
+from satchel.hosting import local, mends
 
 
 @dataclass
@@ -97,7 +99,7 @@ def test_a_hard_end_loses_little(own: Own) -> None:
     saved = own.state / "state" / "cognito.json"
     asked = time.time()
     own.make_user("bob@example.com")
-    wait_until(lambda: saved.exists() and saved.stat().st_mtime > asked + 1, seconds=3 * emulator.SAVE_SECONDS)
+    wait_until(lambda: saved.exists() and saved.stat().st_mtime > asked + 1, seconds=3 * mends.SAVE_SECONDS)
     pid = local.status(own.state).cloud_pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -151,3 +153,19 @@ def test_others_on_this_machine_get_in_only_with_the_key(own: Own, key: str) -> 
         stranger.list_buckets()
     assert (own.state / "local.json").stat().st_mode & 0o077 == 0
     assert (own.state / "edge.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "host"), [("/_ministack/reset", None), ("/_ministack/config", None), ("/", "rebound.example.com")]
+)
+def test_a_page_in_a_browser_cannot_reach_the_clouds_own_switches(own: Own, path: str, host: str | None) -> None:
+    assert own.status.endpoint is not None
+    request = urllib.request.Request(own.status.endpoint + path, data=b"{}", method="POST")
+    if host:
+        request.add_header("Host", host)
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+
+    assert refused.value.code == 403
+    assert local.status(own.state).running

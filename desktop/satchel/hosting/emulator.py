@@ -11,16 +11,12 @@ import os
 import runpy
 import shutil
 import sys
-import threading
-import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
-from satchel.hosting import process
+from satchel.hosting import mends, process
 
 REGION = "us-east-1"
-SAVE_SECONDS = 20.0
 
 
 def service(state: Path) -> process.Service:
@@ -79,70 +75,12 @@ def environment(state: Path, port: int, key: tuple[str, str]) -> dict[str, str]:
 
 def main() -> None:
     held = process.hold(Path(sys.argv[sys.argv.index("--hold") + 1]))
-    _know_one_root_key()
-    _mend_nested_updates()
-    threading.Thread(target=_save_now_and_then, daemon=True, name="save").start()
+    mends.apply()
     sys.argv = ["ministack"]
     try:
         runpy.run_module("ministack", run_name="__main__")
     finally:
         held.close()
-
-
-def _know_one_root_key() -> None:
-    """ministack lets `test` and every account's number in as root, whatever the signature; here a random key alone is.
-
-    No key at all stays what it is there: nobody, who may only do what AWS serves unsigned.
-    """
-    from ministack.core import iam_evaluator  # noqa: PLC0415 - heavy
-    from ministack.services import sts  # noqa: PLC0415
-
-    key = os.environ["AWS_ACCESS_KEY_ID"]
-
-    def is_root(access_key_id: str) -> bool:
-        return not access_key_id or access_key_id == key
-
-    iam_evaluator.is_root_access_key = sts.is_root_access_key = is_root
-
-
-def _mend_nested_updates() -> None:
-    """When a nested stack is updated, ministack 1.5.33 forgets the attributes of what did not change in it.
-
-    The next `Fn::GetAtt` on one of them fails the update ("Requested attribute Arn does not exist"). Remember them.
-    """
-    from ministack.services import cloudformation  # noqa: PLC0415 - heavy
-    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
-
-    update = provisioners._update_resource
-
-    def mended(  # noqa: PLR0917 - stands in for a function of just this shape
-        kind: str, physical: str, old: Any, new: Any, stack: str, logical: str | None = None, known: Any = None
-    ) -> Any:
-        record = (cloudformation._stacks.get(stack) or {}).get("_resources", {}).get(logical) or {}
-        known = known or record.get("Attributes") or {}
-        now, attributes = update(kind, physical, old, new, stack, logical, known)
-        return now, ({**known, **attributes} if now == physical else attributes)
-
-    provisioners._update_resource = mended
-
-
-def _save_now_and_then() -> None:
-    """ministack saves its state at a clean end only; this keeps the loss small when the machine goes down hard."""
-    from ministack import app  # noqa: PLC0415 - its import takes a second
-
-    save_all, one_at_a_time, pause = app.save_all, threading.Lock(), SAVE_SECONDS
-
-    def save(services: dict[str, Any]) -> None:
-        with one_at_a_time:
-            save_all(services)
-
-    app.save_all = save  # the one at its end waits for ours
-    while True:
-        time.sleep(pause)
-        began = time.monotonic()
-        save(app._build_persistence_save_dict())
-        # A cloud that holds much takes long to save: never more than a fiftieth of the time.
-        pause = max(SAVE_SECONDS, 50 * (time.monotonic() - began))
 
 
 if __name__ == "__main__":
