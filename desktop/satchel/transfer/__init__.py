@@ -1,0 +1,8 @@
+"""Moving bytes; knows nothing of trees."""
+
+from .download import download, safe_child
+from .ports import UploadService, UploadStore
+from .scheduler import Uploader
+from .upload import Ticket, UploadProgress
+
+__all__ = ["Ticket", "UploadProgress", "UploadService", "UploadStore", "Uploader", "download", "safe_child"]

@@ -1,0 +1,76 @@
+"""When to try again: growing pauses with full jitter, and one gate for everybody when the network is away."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from satchel.core.ports import Clock, Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Pauses in seconds: anything up to `first * 2**attempt`, never above `longest`."""
+
+    first: float = 0.5
+    longest: float = 30.0
+
+    def delay(self, attempt: int, ids: Ids) -> float:
+        """`attempt` counts from 0. At least a tenth of the pause, so that nobody spins."""
+        whole = min(self.longest, self.first * 2.0 ** min(attempt, 30))
+        return whole * (0.1 + 0.9 * ids.jitter())
+
+
+class Gate:
+    """Holds everybody back while a host cannot be reached; whoever gets through opens it. Thread-safe."""
+
+    def __init__(self, backoff: Backoff, clock: Clock, ids: Ids) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._ids = ids
+        self._changed = threading.Condition()
+        self._failures = 0
+        self._until = 0.0
+        self._message = ""
+        self._closed = False
+
+    def enter(self) -> int | None:
+        """Wait until a try makes sense; the ticket to hand back to `failed`. None when the gate was closed."""
+        with self._changed:
+            while not self._closed and (left := self._until - self._clock.monotonic()) > 0:
+                self._changed.wait(left)
+            return None if self._closed else self._failures
+
+    def failed(self, ticket: int, message: str, named: float | None = None) -> None:
+        """The try failed, `named` seconds being the pause the host asked for. One outage is counted once."""
+        with self._changed:
+            if ticket != self._failures:
+                return
+            pause = named if named is not None else self._backoff.delay(self._failures, self._ids)
+            self._failures += 1
+            self._until = self._clock.monotonic() + pause
+            self._message = message
+
+    def passed(self) -> None:
+        with self._changed:
+            if self._failures:
+                self._failures, self._until, self._message = 0, 0.0, ""
+                self._changed.notify_all()
+
+    def trouble(self) -> tuple[str, float] | None:
+        """What is wrong and in how many seconds the next try is; None when all is well."""
+        with self._changed:
+            if not self._failures:
+                return None
+            return self._message, max(0.0, self._until - self._clock.monotonic())
+
+    def open_now(self) -> None:
+        """Try at once: the network is back, or somebody asked."""
+        with self._changed:
+            self._until = 0.0
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

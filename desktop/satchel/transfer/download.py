@@ -1,0 +1,257 @@
+"""Fetching a file: resumed where it broke, checked, and under its name only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from satchel.core.errors import (
+    BusyError,
+    CancelledError,
+    DigestError,
+    LocalFileError,
+    OfflineError,
+    SatchelError,
+    UsageError,
+)
+from satchel.core.model import ContentSource
+from satchel.core.ports import Clock, Ids
+
+from .backoff import Backoff
+from .wire import HaltedError, UnreachableError, Wire
+
+_BLOCK = 256 * 1024
+_TRIES = 8
+_WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
+
+
+def download(
+    fetch_source: Callable[[], ContentSource],
+    dest: Path,
+    *,
+    clock: Clock,
+    ids: Ids,
+    force: bool = False,
+    on_progress: Callable[[int, int], None] = lambda _got, _size: None,
+    on_wait: Callable[[str, float], None] = lambda _message, _seconds: None,
+    stopped: Callable[[], bool] = lambda: False,
+    backoff: Backoff | None = None,
+    tries: int = _TRIES,
+) -> Path:
+    """Fetch what `fetch_source()` tells (a fresh address each time it is asked) to `dest`, and return `dest`.
+
+    `on_progress(got, size)` counts bytes, `on_wait(message, seconds)` tells of pauses; `stopped()` is asked for every
+    block, and True ends it with `CancelledError`. Bytes lie in a `.part` file beside `dest` until all are there and
+    agree with size and SHA-256 where known; a later call goes on with it. An existing `dest` is never replaced without
+    `force`. Raises `LocalFileError`, `DigestError`, `OfflineError` after `tries` failures without a byte between.
+    """
+    source = fetch_source()
+    revision = source.node.revision
+    if revision is None:
+        raise UsageError("This is a folder", "Only files can be fetched.", path=str(dest))
+    if not force and os.path.lexists(dest):
+        raise LocalFileError("There is a file of this name already", "Choose another name.", path=str(dest))
+    part = _part_of(dest, revision.revision_id)
+    fetch = _Fetch(fetch_source, source, part, on_progress, stopped)
+    failures = 0
+    pauses = backoff or Backoff()
+    with contextlib.closing(Wire()) as wire, _local(part):
+        if not revision.revision_id:
+            part.unlink(missing_ok=True)  # nothing says what these bytes were of
+        while True:
+            before = fetch.got
+            try:
+                if fetch.some(wire):
+                    break
+                failures = 0 if fetch.got > before else failures + 1
+                title = "The storage does not hand it out"
+            except (UnreachableError, OfflineError, BusyError) as error:
+                failures = 1 if fetch.got > before else failures + 1
+                title = error.title if isinstance(error, SatchelError) else str(error)
+            if failures >= tries:
+                raise OfflineError(title, "What was fetched is kept; try again to go on.", path=str(dest))
+            if failures:
+                pause = pauses.delay(failures - 1, ids)
+                on_wait(title, pause)
+                clock.sleep(pause)
+        _check(fetch, dest)
+        with contextlib.suppress(OSError):
+            when = fetch.source.node.revision.modified_ms * 1_000_000 if fetch.source.node.revision else 0
+            os.utime(part, ns=(when, when))
+        _put_in_place(part, dest, force=force)
+    return dest
+
+
+def safe_child(folder: Path, name: str) -> Path:
+    """`folder / name` for a name that came from elsewhere. Raises `LocalFileError` for one that leads out of `folder`
+    or that this system cannot have."""
+    bad = name in ("", ".", "..") or "/" in name or "\0" in name
+    if sys.platform == "win32":
+        stem = name.partition(".")[0].rstrip(" ").lower()
+        bad = bad or any(mark in name for mark in '<>:"\\|?*') or any(ord(mark) < 32 for mark in name)
+        bad = bad or name[-1:] in (" ", ".") or stem in _WINDOWS_NAMES
+    if bad:
+        raise LocalFileError(
+            "This name cannot be used on this computer", "Rename it, or give a name with -o.", path=name
+        )
+    return folder / name
+
+
+@dataclass(slots=True)
+class _Fetch:
+    fetch_source: Callable[[], ContentSource]
+    source: ContentSource
+    part: Path
+    on_progress: Callable[[int, int], None]
+    stopped: Callable[[], bool]
+    etag: str | None = None
+    got: int = 0
+    signed: bool = True
+
+    @property
+    def size(self) -> int:
+        revision = self.source.node.revision
+        return revision.size if revision is not None else 0
+
+    def some(self, wire: Wire) -> bool:
+        """Fetch as much as comes; True when all is there."""
+        if not self.signed:
+            self._sign_again()
+        handle = os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(handle, "r+b") as file:
+            self.got = file.seek(0, os.SEEK_END)
+            if self.got > self.size:
+                self._restart(file)
+            self.on_progress(self.got, self.size)
+            if self.got < self.size:
+                self._stream(wire, file)
+            if self.got == self.size:
+                file.flush()
+                os.fsync(file.fileno())
+                return True
+            return False
+
+    def _stream(self, wire: Wire, file: BinaryIO) -> None:
+        headers = {"accept-encoding": "identity"}
+        if self.got:
+            headers["range"] = f"bytes={self.got}-"
+            if self.etag is not None:
+                headers["if-match"] = self.etag
+        try:
+            with wire.get(self.source.url, headers) as response:
+                if response.status == 200 and self.got:
+                    self._restart(file)
+                if response.status not in (200, 206):
+                    self._refused(response.status, file)
+                    return
+                self.etag = response.getheader("etag")
+                if not self._belongs(response.getheader("content-range"), response.getheader("content-length")):
+                    self._restart(file)
+                    self.signed = False
+                    return
+                while block := response.read(min(_BLOCK, self.size - self.got)):
+                    if self.stopped():
+                        raise CancelledError("Cancelled")
+                    with _local(self.part):
+                        file.write(block)
+                    self.got += len(block)
+                    self.on_progress(self.got, self.size)
+        except HaltedError:
+            raise CancelledError("Cancelled") from None
+
+    def _belongs(self, content_range: str | None, length: str | None) -> bool:
+        """Whether the answer is of a content of the expected size, from where we stopped."""
+        if content_range is not None:
+            return content_range == f"bytes {self.got}-{self.size - 1}/{self.size}"
+        return length is None or length == str(self.size)
+
+    def _refused(self, status: int, file: BinaryIO) -> None:
+        if status in (412, 416):
+            self._restart(file)  # other content, or more than there is
+        if status == 404:
+            raise SatchelError("The content is gone", "It was deleted, or replaced; look again.")
+        self.signed = False
+
+    def _restart(self, file: BinaryIO) -> None:
+        file.truncate(0)
+        file.seek(0)
+        self.got, self.etag = 0, None
+
+    def _sign_again(self) -> None:
+        before = self.source.node.revision
+        self.source = self.fetch_source()
+        after = self.source.node.revision
+        if before is None or after is None or before.revision_id != after.revision_id:
+            self.part.unlink(missing_ok=True)
+            self.etag = None
+            if after is None:
+                raise UsageError("This is a folder now", "Only files can be fetched.")
+        self.signed = True
+
+
+def _check(fetch: _Fetch, dest: Path) -> None:
+    revision = fetch.source.node.revision
+    if revision is None or revision.sha256 is None:
+        return
+    digest = hashlib.sha256()
+    with fetch.part.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != revision.sha256:
+        fetch.part.unlink(missing_ok=True)
+        raise DigestError("The bytes that came are not those that were sent", "Fetch it again.", path=str(dest))
+
+
+def _put_in_place(part: Path, dest: Path, *, force: bool) -> None:
+    if force:
+        part.replace(dest)
+    elif sys.platform == "win32":
+        part.rename(dest)  # refuses to replace
+    else:
+        try:
+            os.link(part, dest)
+        except FileExistsError:
+            raise
+        except OSError:
+            # No hard links here (FAT, some network disks): the gap between look and rename is what is left.
+            if os.path.lexists(dest):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(dest)) from None
+            part.rename(dest)
+        else:
+            part.unlink()
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(dest.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with contextlib.suppress(OSError):
+                os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _part_of(dest: Path, revision_id: str) -> Path:
+    """A short name, for `dest`'s own may be as long as names get; another revision is another part."""
+    mark = hashlib.sha256(f"{dest.name}\0{revision_id}".encode(errors="surrogateescape")).hexdigest()[:16]
+    return dest.with_name(f".satchel-{mark}.part")
+
+
+@contextlib.contextmanager
+def _local(part: Path) -> Iterator[None]:
+    """What the disk refuses, in words."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise LocalFileError(
+            "There is a file of this name already", "Choose another name.", path=error.filename
+        ) from error
+    except OSError as error:
+        where = str(part.parent)
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise LocalFileError("The disk is full", "Make room, then fetch it again.", path=where) from error
+        raise LocalFileError("The file cannot be written", f"{error.strerror or error}.", path=where) from error

@@ -1,0 +1,105 @@
+"""The last stage: uploads whose bytes are at S3 are completed, up to 100 at once, one request at a time."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from satchel.core.errors import LocalFileError, RefusedError, SatchelError
+from satchel.core.model import CompleteItem, CompleteResult
+
+from .line import ClosedError, Line, Turn, twin
+from .local import changed, stamp_of
+from .prepare import BATCH
+from .upload import Upload
+
+_POLL_S, _LONGEST_POLL_S = 0.5, 5.0
+
+
+class Finisher:
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def run(self) -> None:
+        line = self._line
+        while (turn := line.to_finish.take()) is not None:
+            batch: list[Turn] = []
+            try:
+                while turn is not None:
+                    if line.ledger.fresh(turn.upload, turn.epoch) and self._unchanged(turn):
+                        batch.append(turn)
+                    turn = line.to_finish.take_now() if len(batch) < BATCH else None
+                if batch:
+                    self._complete(batch)
+            except ClosedError:
+                return
+            except Exception:
+                line.bug(batch)
+
+    def _unchanged(self, turn: Turn) -> bool:
+        """A file that has gone since is complete all the same: every byte of it is at S3."""
+        upload = turn.upload
+        try:
+            found = stamp_of(upload.request.path)
+        except LocalFileError:
+            return True
+        if found == upload.stamp:
+            return True
+        self._line.stumbled(upload, turn.epoch, changed(upload.request.path))
+        return False
+
+    def _complete(self, batch: list[Turn]) -> None:
+        line = self._line
+        items = [_item(turn.upload) for turn in batch]
+        try:
+            results = line.ask(lambda: line.service.complete_uploads(items))
+        except RefusedError as error:
+            if len(batch) > 1 and error.kind == "bad-request":
+                for turn in batch:
+                    self._complete([turn])
+                return
+            self._refuse(batch, error)
+        except SatchelError as error:
+            self._refuse(batch, error)
+        else:
+            by_id = {result.upload_id: result for result in results}
+            for turn, item in zip(batch, items, strict=True):
+                self._answered(turn, by_id.get(item.upload_id))
+
+    def _answered(self, turn: Turn, result: CompleteResult | None) -> None:
+        line, upload = self._line, turn.upload
+        if result is not None and result.outcome == "done" and result.node is not None:
+            line.ledger.done(upload, turn.epoch, result.node)
+        elif result is not None and result.outcome == "pending":
+            pause = min(_LONGEST_POLL_S, _POLL_S * 2.0 ** min(turn.tries, 10))
+            line.to_finish.put(Turn(upload, turn.epoch, tries=turn.tries + 1), upload.priority, pause)
+        else:
+            line.refused(upload, turn.epoch, result.problem if result is not None else None)
+
+    def _refuse(self, batch: list[Turn], error: SatchelError) -> None:
+        for turn in batch:
+            self._line.stumbled(turn.upload, turn.epoch, twin(error))
+
+
+class Aborter:
+    """Gives up at the service what was given up here; best effort, the janitor sees to the rest."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def run(self) -> None:
+        line = self._line
+        while (upload_id := line.to_abort.take()) is not None:
+            try:
+                line.ask(partial(line.service.abort_upload, upload_id))
+            except ClosedError:
+                return
+            except SatchelError:
+                continue
+
+
+def _item(upload: Upload) -> CompleteItem:
+    return CompleteItem(
+        upload_id=upload.id,
+        sha256=upload.digest or upload.stored.sha256,
+        base_revision=upload.request.base_revision,
+    )

@@ -1,0 +1,101 @@
+"""Reading a local file that others may change meanwhile, and knowing that they did."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from satchel.core.errors import FileChangedError, LocalFileError
+
+BLOCK = 256 * 1024
+
+
+class FileGoneError(LocalFileError):
+    """The file is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one state of a file from another."""
+
+    size: int
+    mtime_ns: int
+
+
+def stamp_of(path: str) -> Stamp:
+    """Raises `LocalFileError` when there is no such file or it is not a regular one."""
+    try:
+        return _stamp(os.stat(path), path)  # noqa: PTH116 - paths are kept as given, as text
+    except (OSError, ValueError) as error:
+        raise local_error(error, path) from error
+
+
+class LocalFile:
+    """A file open for reading that must stay as `expected` from the first byte to the last."""
+
+    def __init__(self, path: str, expected: Stamp) -> None:
+        self.path = path
+        self._expected = expected
+        stamp_of(path)  # a pipe would block the open below
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        try:
+            self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+        except (OSError, ValueError) as error:
+            raise local_error(error, path) from error
+        try:
+            self.check()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> LocalFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def blocks(self, offset: int, length: int) -> Iterator[bytes]:
+        """`length` bytes from `offset` on, in blocks. Raises `FileChangedError` when they are no longer those."""
+        self.check()
+        try:
+            self._file.seek(offset)
+            left = length
+            while left:
+                block = self._file.read(min(BLOCK, left))
+                if not block:
+                    raise changed(self.path)
+                left -= len(block)
+                yield block
+        except OSError as error:
+            raise local_error(error, self.path) from error
+        self.check()
+
+    def check(self) -> None:
+        """Raises `FileChangedError` when size or time are others than expected."""
+        if _stamp(os.fstat(self._file.fileno()), self.path) != self._expected:
+            raise changed(self.path)
+
+
+def changed(path: str) -> FileChangedError:
+    return FileChangedError("The file is still being changed", "It is sent when it is quiet.", path=path)
+
+
+def local_error(error: OSError | ValueError, path: str) -> LocalFileError:
+    """What the system's refusal means to a person."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return FileGoneError("The file is gone", "It was deleted, moved or renamed.", path=path)
+    if isinstance(error, PermissionError):
+        return LocalFileError("The file cannot be read", "You have no permission, or it is in use.", path=path)
+    if isinstance(error, ValueError):
+        return LocalFileError("This is not a file's name", "It contains a null character.", path=path)
+    return LocalFileError("The file cannot be read", f"{error.strerror or error}.", path=path)
+
+
+def _stamp(found: os.stat_result, path: str) -> Stamp:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        raise LocalFileError("This is not a file", f"It is {kind}; only regular files can be sent.", path=path)
+    return Stamp(found.st_size, found.st_mtime_ns)

@@ -1,0 +1,64 @@
+"""What moving bytes needs from outside; the engine wires `cloud.Cloud` and the journal's uploads in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from satchel.core.model import (
+    CompleteItem,
+    CompleteResult,
+    OpenedUploads,
+    PartsReply,
+    PartToSign,
+    StoredUpload,
+    UploadIntent,
+    UploadStatus,
+)
+
+
+class UploadService(Protocol):
+    """The service's upload routes. Blocking and thread-safe; every method raises the `SatchelError` family."""
+
+    def open_uploads(self, intents: Sequence[UploadIntent]) -> OpenedUploads:
+        """Up to 100, one answer each, in their order."""
+
+    def upload_parts(
+        self,
+        upload_id: str,
+        *,
+        sign: Sequence[PartToSign] = (),
+        list_after: int | None = None,
+        sent_bytes: int | None = None,
+    ) -> PartsReply:
+        """Sign up to 64 parts, list those that S3 holds above `list_after`, report progress."""
+
+    def complete_uploads(self, items: Sequence[CompleteItem]) -> Sequence[CompleteResult]:
+        """Up to 100, one result each, in their order."""
+
+    def get_upload(self, upload_id: str) -> UploadStatus: ...
+
+    def abort_upload(self, upload_id: str) -> None: ...
+
+
+class UploadStore(Protocol):
+    """What outlives a crash. Thread-safe; a method has stored what it was given when it returns."""
+
+    def add(self, uploads: Sequence[StoredUpload]) -> None:
+        """All of them at once, replacing those with the same id."""
+
+    def save(self, upload: StoredUpload) -> None: ...
+
+    def get(self, upload_id: str) -> StoredUpload | None: ...
+
+    def unfinished(self) -> list[StoredUpload]:
+        """Those not done, failed or cancelled; oldest first."""
+
+    def remove(self, upload_id: str) -> None: ...
+
+    def part_done(self, upload_id: str, part: int, crc64nvme: str, size: int) -> None: ...
+
+    def parts(self, upload_id: str) -> dict[int, str]:
+        """The CRC64NVME of every part that S3 acknowledged, by part number."""
+
+    def forget_parts(self, upload_id: str) -> None: ...

@@ -1,0 +1,173 @@
+"""The first stage: small files are hashed, then everything is opened, up to 100 at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from satchel.core.errors import RefusedError, SatchelError
+from satchel.core.model import (
+    MULTIPART_FROM,
+    LinkIntent,
+    OpenedUpload,
+    OpenedUploads,
+    TransferState,
+    UploadIntent,
+)
+
+from .digest import sha256_hex
+from .line import QUIET_S, ClosedError, Line, Stretch, Turn, twin
+from .local import LocalFile, changed, stamp_of
+from .upload import Upload
+
+State = TransferState
+
+BATCH = 100
+_LINGER_S = 0.25
+"""A batch is closed after so long, so that the first link does not wait for the hundredth file."""
+_AHEAD = 200
+_MODIFIED = 8_640_000_000_000_000
+
+
+class Preparer:
+    def __init__(self, line: Line, *, at_most: int | None) -> None:
+        """`at_most`: takes only uploads of a priority up to this, so that what promises a link never queues."""
+        self._line = line
+        self._at_most = at_most
+
+    def run(self) -> None:
+        line = self._line
+        while (turn := line.to_prepare.take(self._at_most)) is not None:
+            if self._at_most is None:
+                line.to_send.wait_below(_AHEAD)  # signatures do not keep
+            batch: list[Turn] = []
+            try:
+                self._gather(turn, batch)
+                if batch:
+                    self._open(batch)
+            except ClosedError:
+                return
+            except Exception:
+                line.bug([*batch, turn])
+
+    def _gather(self, first: Turn, batch: list[Turn]) -> None:
+        clock = self._line.clock
+        began = clock.monotonic()
+        turn: Turn | None = first
+        while turn is not None:
+            try:
+                if self._line.ledger.fresh(turn.upload, turn.epoch) and self._ready(turn):
+                    batch.append(turn)
+            except SatchelError as error:
+                self._line.stumbled(turn.upload, turn.epoch, error)
+            if len(batch) == BATCH or clock.monotonic() - began > _LINGER_S or self._at_most is not None:
+                return
+            turn = self._line.to_prepare.take_now()
+
+    def _ready(self, turn: Turn) -> bool:
+        upload, line = turn.upload, self._line
+        if upload.abort_first is not None:
+            self._give_up(upload.abort_first)
+            upload.abort_first = None
+        found = stamp_of(upload.request.path)
+        age = line.clock.now_ms() / 1000 - found.mtime_ns / 1e9
+        if upload.tries["changed"] and 0 <= age < QUIET_S:
+            line.prepare(upload, turn.epoch, QUIET_S - age)
+            return False
+        if found != upload.stamp:
+            raise changed(upload.request.path)
+        if upload.stored.size < MULTIPART_FROM and upload.digest is None:
+            if upload.stored.size > 1024 * 1024 and not line.ledger.advance(upload, turn.epoch, State.HASHING):
+                return False
+            with LocalFile(upload.request.path, upload.stamp) as file:
+                upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
+        return True
+
+    def _give_up(self, upload_id: str) -> None:
+        try:
+            self._line.ask(lambda: self._line.service.abort_upload(upload_id))
+        except SatchelError:
+            return  # it is gone, or closed; the janitor sees to the rest
+
+    def _open(self, batch: Sequence[Turn]) -> None:
+        line = self._line
+        for turn in batch:
+            turn.upload.may_be_open = True
+        intents = [_intent(turn.upload) for turn in batch]
+        try:
+            reply = line.ask(lambda: line.service.open_uploads(intents))
+        except RefusedError as error:
+            if len(batch) > 1 and error.kind in ("bad-request", "name-invalid", "too-large"):
+                for turn in batch:  # one of them is at fault: it must not take the others along
+                    self._open([turn])
+                return
+            self._refuse(batch, error)
+        except SatchelError as error:
+            self._refuse(batch, error)
+        else:
+            self._answered(batch, reply)
+
+    def _refuse(self, batch: Sequence[Turn], error: SatchelError) -> None:
+        for turn in batch:
+            self._line.stumbled(turn.upload, turn.epoch, twin(error))
+
+    def _answered(self, batch: Sequence[Turn], reply: OpenedUploads) -> None:
+        line, ledger = self._line, self._line.ledger
+        answers = {answer.upload_id: answer for answer in reply.uploads}
+        sending: list[tuple[Turn, OpenedUpload]] = []
+        for turn in batch:
+            upload = turn.upload
+            answer = answers.get(upload.id)
+            if not ledger.fresh(upload, turn.epoch):
+                if upload.state is State.CANCELLED:
+                    line.to_abort.put(upload.id, 0)
+                continue
+            if answer is None or answer.outcome == "problem":
+                line.refused(upload, turn.epoch, answer.problem if answer else None)
+                continue
+            ledger.opened(upload, answer)
+            if answer.outcome == "done" and answer.node is not None:
+                ledger.done(upload, turn.epoch, answer.node)
+            elif answer.outcome == "present":
+                if ledger.advance(upload, turn.epoch, State.FINISHING):
+                    line.finish(upload, turn.epoch)
+            elif answer.outcome == "multipart" and answer.part_size:
+                resumed = upload.stored.part_size == answer.part_size
+                if ledger.advance(upload, turn.epoch, State.SENDING, part_size=answer.part_size):
+                    line.to_drive.put(Turn(upload, turn.epoch, resumed=resumed), upload.priority)
+            elif answer.put is not None:
+                sending.append((turn, answer))
+        advanced = ledger.advance_all([(turn.upload, turn.epoch) for turn, _ in sending], State.SENDING)
+        now = line.clock.monotonic()
+        for turn, answer in sending:
+            if turn.upload in advanced and answer.put is not None:
+                line.to_send.put(
+                    Stretch(
+                        upload=turn.upload,
+                        epoch=turn.epoch,
+                        upload_id=turn.upload.id,
+                        part=0,
+                        offset=0,
+                        size=turn.upload.stored.size,
+                        url=f"{answer.put.url}?{reply.signing_query}&{answer.put.query}",
+                        headers=answer.put.headers,
+                        signed_at=now,
+                    ),
+                    turn.upload.priority,
+                )
+
+
+def _intent(upload: Upload) -> UploadIntent:
+    request = upload.request
+    link = LinkIntent(request.link_token, request.link_expires_ms) if request.link_token else None
+    return UploadIntent(
+        upload_id=request.upload_id,
+        node_id=request.node_id,
+        parent_id=request.parent_id,
+        name=request.name,
+        size=upload.stored.size,
+        modified_ms=max(-_MODIFIED, min(_MODIFIED, upload.stored.mtime_ns // 1_000_000)),
+        sha256=upload.digest or upload.stored.sha256,
+        base_revision=request.base_revision,
+        if_taken=request.if_taken,
+        link=link,
+    )

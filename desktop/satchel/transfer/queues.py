@@ -1,0 +1,79 @@
+"""A queue of work that knows what goes first and what has to wait."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from typing import Generic, TypeVar
+
+from satchel.core.ports import Clock
+
+T = TypeVar("T")
+
+
+class WorkQueue(Generic[T]):
+    """Lower priority numbers first, then in order of arrival; delayed items when their time has come. Thread-safe."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._ready: list[tuple[int, int, T]] = []
+        self._later: list[tuple[float, int, int, T]] = []
+        self._numbers = itertools.count()
+        self._closed = False
+
+    def put(self, item: T, priority: int, delay: float = 0.0) -> None:
+        with self._changed:
+            number = next(self._numbers)
+            if delay > 0:
+                heapq.heappush(self._later, (self._clock.monotonic() + delay, number, priority, item))
+            else:
+                heapq.heappush(self._ready, (priority, number, item))
+            self._changed.notify_all()
+
+    def take(self, at_most: int | None = None) -> T | None:
+        """The next item, waiting for it; only of a priority up to `at_most`, if given. None when closed."""
+        with self._changed:
+            while not self._closed:
+                if (found := self._pop(at_most)) is not None:
+                    return found
+                self._changed.wait(self._pause())
+            return None
+
+    def take_now(self) -> T | None:
+        """The next item if there is one."""
+        with self._changed:
+            return None if self._closed else self._pop(None)
+
+    def wait_below(self, length: int) -> None:
+        """Wait until fewer than `length` items are ready."""
+        with self._changed:
+            while not self._closed and len(self._ready) >= length:
+                self._changed.wait()
+
+    def hurry(self) -> None:
+        """What was delayed is ready now."""
+        with self._changed:
+            for _, number, priority, item in self._later:
+                heapq.heappush(self._ready, (priority, number, item))
+            self._later.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _pop(self, at_most: int | None) -> T | None:
+        now = self._clock.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, number, priority, item = heapq.heappop(self._later)
+            heapq.heappush(self._ready, (priority, number, item))
+        if not self._ready or (at_most is not None and self._ready[0][0] > at_most):
+            return None
+        self._changed.notify_all()
+        return heapq.heappop(self._ready)[2]
+
+    def _pause(self) -> float | None:
+        return max(0.0, self._later[0][0] - self._clock.monotonic()) if self._later else None

@@ -1,0 +1,289 @@
+"""Bytes to and from S3 over keep-alive connections, one `Wire` for each thread.
+
+Uploads send header and small bodies with one call, larger ones in blocks from the file. An error that the server sends
+before it has taken the whole body is read rather than lost in a broken pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import select
+import socket
+import ssl
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+CONNECT_TIMEOUT = 10.0
+SEND_TIMEOUT = 60.0
+"""Seconds for one block to leave."""
+REPLY_TIMEOUT = 90.0
+"""Seconds from the last byte sent to the first of the answer."""
+MAX_REPLY = 64 * 1024
+_ONE_CALL = 256 * 1024
+
+
+class UnreachableError(Exception):
+    """No answer, or a broken one; the text is for people, a few words."""
+
+
+class HaltedError(Exception):
+    """`Wire.interrupt` was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes = b""
+
+
+class Wire:
+    """The connections of one thread, one for each host. Only `interrupt` may be called from another thread."""
+
+    def __init__(self, *, send_timeout: float = SEND_TIMEOUT, reply_timeout: float = REPLY_TIMEOUT) -> None:
+        self._send_timeout = send_timeout
+        self._reply_timeout = reply_timeout
+        self._connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        self._halted = False
+        self._active: http.client.HTTPConnection | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    def arm(self) -> None:
+        """Ready for a new exchange: forget an earlier `interrupt`."""
+        self._halted = False
+
+    def interrupt(self) -> None:
+        """Stop the exchange under way at once; it raises `HaltedError`."""
+        self._halted = True
+        connection = self._active
+        sock = connection.sock if connection is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # On the plain socket below TLS, which would otherwise want to say goodbye from the wrong thread.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def put(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        blocks: Callable[[], Iterable[bytes]],
+        length: int,
+        on_sent: Callable[[int], None],
+    ) -> Reply:
+        """Send `length` bytes. `blocks` is called again when a kept connection turns out to be dead.
+
+        `on_sent(n)` tells how many have left. Raises `UnreachableError`, `HaltedError`, and whatever `blocks` raises.
+        """
+        head = _head("PUT", url, {**headers, "content-length": str(length)})
+        with self._translated():
+            while True:
+                connection, kept = self._connection(url)
+                try:
+                    return self._exchange(connection, head, blocks(), length, on_sent)
+                except (OSError, http.client.HTTPException) as error:
+                    # The server may close a kept connection whenever it likes; that says nothing about the network.
+                    stale = isinstance(error, ConnectionError | http.client.RemoteDisconnected | ssl.SSLEOFError)
+                    if not (kept and stale) or self._halted:
+                        raise
+
+    @contextlib.contextmanager
+    def get(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """The answer, its body still to be read. Raises `UnreachableError`, `HaltedError`."""
+        with self._translated():
+            connection, response = self._ask(url, headers)
+            self._active = connection
+            done = False
+            try:
+                with self._translated():
+                    yield response
+                done = response.isclosed() and not response.will_close
+            finally:
+                self._active = None
+                if not done:
+                    response.close()
+                    self._drop(connection)
+
+    def close(self) -> None:
+        for connection in list(self._connections.values()):
+            self._drop(connection)
+
+    # -- details ---------------------------------------------------------------------------------------------------
+
+    def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        while True:
+            connection, kept = self._connection(url)
+            try:
+                _socket(connection).sendall(_head("GET", url, headers))
+                return connection, self._response(connection, "GET")
+            except (OSError, http.client.HTTPException):
+                self._drop(connection)
+                if not kept or self._halted:
+                    raise
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        head: bytes,
+        blocks: Iterable[bytes],
+        length: int,
+        on_sent: Callable[[int], None],
+    ) -> Reply:
+        self._active = connection
+        try:
+            self._unless_halted()
+            whole = self._send(connection, head, blocks, length, on_sent)
+            return self._reply(connection, "PUT", keep=whole)
+        except BaseException:
+            self._drop(connection)
+            raise
+        finally:
+            self._active = None
+
+    def _unless_halted(self) -> None:
+        if self._halted:
+            raise HaltedError
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        head: bytes,
+        blocks: Iterable[bytes],
+        length: int,
+        on_sent: Callable[[int], None],
+    ) -> bool:
+        """True when all has left; False when the server answered before."""
+        sock = _socket(connection)
+        sock.settimeout(self._send_timeout)
+        if length <= _ONE_CALL:
+            whole = self._push(sock, head + b"".join(blocks))
+            on_sent(length)
+            return whole
+        if not self._push(sock, head):
+            return False
+        sent = 0
+        for block in blocks:
+            self._unless_halted()
+            # TLS has bytes to read of its own accord; there a broken pipe tells.
+            if not isinstance(sock, ssl.SSLSocket) and _readable(sock):
+                return False
+            if not self._push(sock, block):
+                return False
+            sent += len(block)
+            on_sent(sent)
+        return True
+
+    def _push(self, sock: socket.socket, data: bytes) -> bool:
+        """False when the server hung up but has left an answer to read."""
+        try:
+            sock.sendall(data)
+        except (ConnectionError, ssl.SSLEOFError):
+            if not self._halted and _readable(sock):
+                return False
+            raise
+        return True
+
+    def _reply(self, connection: http.client.HTTPConnection, method: str, *, keep: bool) -> Reply:
+        response = self._response(connection, method)
+        body = response.read(MAX_REPLY)
+        if not keep or response.will_close or not response.isclosed():
+            response.close()
+            self._drop(connection)
+        return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+    def _response(self, connection: http.client.HTTPConnection, method: str) -> http.client.HTTPResponse:
+        sock = _socket(connection)
+        sock.settimeout(self._reply_timeout)
+        response = http.client.HTTPResponse(sock, method=method)
+        response.begin()
+        return response
+
+    def _connection(self, url: str) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection to the host of `url`, and whether it was kept from before."""
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc)
+        found = self._connections.get(key)
+        if found is not None:
+            if found.sock is not None and not _readable(found.sock):
+                return found, True
+            self._drop(found)
+        made = self._connect(parts.scheme, parts.hostname or "", parts.port)
+        self._connections[key] = made
+        return made, False
+
+    def _connect(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        if scheme == "http":
+            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+        else:
+            self._tls = self._tls or ssl.create_default_context()
+            proxy = urlsplit(urllib.request.getproxies().get("https", ""))
+            if proxy.hostname and not urllib.request.proxy_bypass(host):
+                connection = http.client.HTTPSConnection(
+                    proxy.hostname, proxy.port, timeout=CONNECT_TIMEOUT, context=self._tls
+                )
+                connection.set_tunnel(host, port or 443)
+            else:
+                connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._tls)
+        connection.connect()
+        return connection
+
+    def _drop(self, connection: http.client.HTTPConnection) -> None:
+        connection.close()
+        for key, kept in list(self._connections.items()):
+            if kept is connection:
+                del self._connections[key]
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            if self._halted:
+                raise HaltedError from error
+            raise UnreachableError(_words(error)) from error
+
+
+def _head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{method} {target} HTTP/1.1"]
+    names = {name.lower() for name in headers}
+    if "host" not in names:
+        lines.append(f"host: {parts.netloc}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise UnreachableError("The address is broken")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _socket(connection: http.client.HTTPConnection) -> socket.socket:
+    sock: socket.socket | None = connection.sock
+    if sock is None:
+        raise ConnectionResetError("the connection is closed")
+    return sock
+
+
+def _readable(sock: socket.socket) -> bool:
+    """Whether there is something to read: an answer, or the end of the connection."""
+    try:
+        if hasattr(select, "poll"):  # select() takes no descriptor above 1,023
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            return bool(poll.poll(0))
+        return bool(select.select([sock], [], [], 0)[0])
+    except (OSError, ValueError):
+        return True
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "The storage's certificate was refused"
+    if isinstance(error, socket.gaierror | ConnectionRefusedError):
+        return "Could not connect"
+    if isinstance(error, TimeoutError):
+        return "No answer"
+    return "The connection broke"
