@@ -57,6 +57,11 @@ class Uploader:
         self._line = Line(service, self._ledger, clock, ids, backoff or Backoff())
         self._all_paused = False
         self._held: list[Upload] = []
+        self._paths: dict[str, list[Upload]] = {}
+        self._left: dict[str, list[StoredUpload]] = {}
+        """What an earlier run left unfinished and nobody has taken up yet, by path, oldest first."""
+        for stored in store.unfinished():
+            self._left.setdefault(stored.request.path, []).append(stored)
         self._senders = [
             Sender(self._line, Wire(send_timeout=send_timeout, reply_timeout=reply_timeout)) for _ in range(connections)
         ]
@@ -84,18 +89,16 @@ class Uploader:
     def submit_all(self, requests: Sequence[UploadRequest]) -> list[Ticket]:
         """As `submit`, with one commit for all."""
         with self._ledger.lock:
-            left = [
-                stored for stored in self._store.unfinished() if self._ledger.find(stored.request.upload_id) is None
-            ]
-            uploads = [self._taken(request, left) for request in requests]
+            uploads = [self._taken(request) for request in requests]
             return [upload.ticket for upload in self._enter(uploads)]
 
     def resume_stored(self) -> list[Ticket]:
-        """Go on with what a person dropped and an earlier run left unfinished; a watched folder submits its own again."""
+        """Go on with what a person dropped and an earlier run left; a watched folder submits its own again."""
         with self._ledger.lock:
             found: dict[str, StoredUpload] = {}
-            for stored in self._store.unfinished():
-                if stored.request.origin == "drop" and self._ledger.find(stored.request.upload_id) is None:
+            for stored in [stored for several in self._left.values() for stored in several]:
+                if stored.request.origin == "drop":
+                    self._left[stored.request.path].remove(stored)
                     # A crash between the two steps of beginning anew leaves both: the newer one counts.
                     if (older := found.pop(stored.request.node_id, None)) is not None:
                         self._store.remove(older.request.upload_id)
@@ -192,7 +195,7 @@ class Uploader:
         with self._ledger.lock:
             upload = self._ledger.find(upload_id)
             if upload is not None and upload.state.final:
-                del self._ledger.uploads[upload.ticket.upload_id]
+                self._drop(upload)
 
     def progress(self) -> list[UploadProgress]:
         """All uploads under way and the newest that ended, oldest first."""
@@ -221,7 +224,7 @@ class Uploader:
 
     # -- details ---------------------------------------------------------------------------------------------------
 
-    def _taken(self, request: UploadRequest, left: list[StoredUpload]) -> Upload:
+    def _taken(self, request: UploadRequest) -> Upload:
         """The upload for a request: one that is under way, one that an earlier run left, or a new one."""
         error: SatchelError | None = None
         stamp = Stamp(0, 0)
@@ -231,9 +234,10 @@ class Uploader:
             stamp = stamp_of(request.path)
         except SatchelError as found:
             error = found
-        for upload in self._ledger.uploads.values():
+        for upload in self._paths.get(request.path, []):
             if not upload.state.final and _same(upload.request, request):
                 return upload
+        left = self._left.get(request.path, [])
         for stored in [stored for stored in left if _same(stored.request, request)]:
             left.remove(stored)
             if error is None and stamp == Stamp(stored.size, stored.mtime_ns):
@@ -249,12 +253,15 @@ class Uploader:
             state=State.WAITING,
             created_ms=self._clock.now_ms(),
         )
-        return Upload(stored=stored, ticket=Ticket(request.upload_id), error=error)
+        upload = Upload(stored=stored, ticket=Ticket(request.upload_id), error=error)
+        self._paths.setdefault(request.path, []).append(upload)
+        return upload
 
     def _recalled(self, stored: StoredUpload) -> Upload:
         upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True, digest=None)
         if stored.part_size == 0:
             upload.digest = stored.sha256
+        self._paths.setdefault(stored.request.path, []).append(upload)
         return upload
 
     def _enter(self, uploads: Sequence[Upload]) -> Sequence[Upload]:
@@ -306,18 +313,24 @@ class Uploader:
         """A watched folder that submits a file again has done with the try that failed."""
         if request.origin != "root":
             return
-        for upload in list(self._ledger.uploads.values()):
-            old = upload.request
-            if upload.state is State.FAILED and old.origin == "root" and old.path == request.path:
-                del self._ledger.uploads[upload.ticket.upload_id]
+        for upload in list(self._paths.get(request.path, [])):
+            if upload.state is State.FAILED and upload.request.origin == "root":
+                self._drop(upload)
                 self._store.remove(upload.id)
                 if upload.may_be_open:
                     self._line.to_abort.put(upload.id, 2)
 
     def _prune(self) -> None:
-        ended = [key for key, upload in self._ledger.uploads.items() if upload.state in (State.DONE, State.CANCELLED)]
-        for key in ended[: max(0, len(ended) - _KEPT)]:
-            del self._ledger.uploads[key]
+        ended = [upload for upload in self._ledger.uploads.values() if upload.state in (State.DONE, State.CANCELLED)]
+        for upload in ended[: max(0, len(ended) - _KEPT)]:
+            self._drop(upload)
+
+    def _drop(self, upload: Upload) -> None:
+        self._ledger.uploads.pop(upload.ticket.upload_id, None)
+        path = upload.request.path
+        self._paths[path] = [other for other in self._paths.get(path, []) if other is not upload]
+        if not self._paths[path]:
+            del self._paths[path]
 
     def _told(self, upload: Upload, now: float, wall: int, trouble: tuple[str, float] | None) -> UploadProgress:
         sent = upload.sent()

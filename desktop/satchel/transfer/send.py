@@ -96,9 +96,9 @@ class Sender:
         if verdict is Verdict.DAMAGED:
             line.to_send.put(stretch, upload.priority)
             return
-        pause = (
-            line.backoff.delay(tries[verdict] - 1, line.ids) if tries[verdict] > 1 or verdict is Verdict.LATER else 0
-        )
+        # The first expired signature is nobody's fault: no pause.
+        at_once = verdict is Verdict.SIGN_AGAIN and tries[verdict] == 1
+        pause = 0.0 if at_once else line.backoff.delay(tries[verdict] - 1, line.ids)
         if verdict is Verdict.LATER:
             named = reply.headers.get("retry-after", "")
             pause = max(pause, min(60.0, float(named))) if named.isdigit() else pause
