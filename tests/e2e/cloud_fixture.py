@@ -48,10 +48,7 @@ class LocalCloud:
         return self.outputs["TableName"]
 
     def new_user(self, email: str | None = None, quota: int | None = None) -> tuple[str, str]:
-        """An account with a permanent password: (email, password). `quota` is in bytes.
-
-        A quota is written into the account's row, which is made here for it.
-        """
+        """An account with a permanent password: (email, password). `quota` is how many bytes it has room for."""
         email = email or f"user-{secrets.token_hex(6)}@example.com"
         password = f"Pass-{secrets.token_urlsafe(12)}-9a"
         cognito = self.aws.client("cognito-idp")
@@ -63,17 +60,18 @@ class LocalCloud:
         )
         cognito.admin_set_user_password(UserPoolId=self.user_pool_id, Username=email, Password=password, Permanent=True)
         if quota is not None:
-            self.set_quota(email, password, quota)
+            self.leave_room(email, password, quota)
         return email, password
 
-    def set_quota(self, email: str, password: str, quota: int) -> None:
-        """Give one account a quota of its own, in bytes."""
-        self.request("GET", "/v1/account", token=self.tokens(email, password)["AccessToken"])  # makes the row
+    def leave_room(self, email: str, password: str, room: int) -> None:
+        """Make the account look as full as leaves `room` bytes of its quota."""
+        self.request("GET", "/v1/account", token=self.tokens(email, password)["AccessToken"])  # makes its row
         self.aws.client("dynamodb").update_item(
             TableName=self.table,
             Key={"PK": {"S": f"A#{self.sub(email)}"}, "SK": {"S": "HEAD"}},
-            UpdateExpression="SET quota_bytes = :quota",
-            ExpressionAttributeValues={":quota": {"N": str(quota)}},
+            UpdateExpression="SET used_bytes = :used",
+            ConditionExpression="attribute_exists(PK)",
+            ExpressionAttributeValues={":used": {"N": str(QUOTA - room)}},
         )
 
     def new_user_with_temporary_password(self, email: str | None = None) -> tuple[str, str]:
@@ -173,8 +171,9 @@ class Reply:
         return json.loads(self.body)
 
 
-PARAMETERS = {"IngestDelaySeconds": "2"}
-"""What differs from `satchel local up`: tests do not wait a quarter of a minute for a message."""
+QUOTA = 1 << 40
+PARAMETERS = {"IngestDelaySeconds": "2", "QuotaBytes": str(QUOTA)}
+"""What differs from `satchel local up`: a quota, and no quarter of a minute to wait for a message."""
 
 
 def bring_up(state: Path) -> LocalCloud:

@@ -67,15 +67,17 @@ def signed_put(cloud: LocalCloud, token: str, content: bytes) -> Signed:
     return Signed(f"{put['url']}?{answer['signing_query']}&{put['query']}", put["headers"])
 
 
-def signed_part(cloud: LocalCloud, token: str, content: bytes, part: int = 1) -> Signed:
-    upload_id, _ = open_upload(cloud, token, b"", size=MULTIPART + 1)
+def signed_part(cloud: LocalCloud, token: str) -> tuple[Signed, bytes]:
+    """A request for the first part of an upload, and what it was signed for."""
+    upload_id, opened = open_upload(cloud, token, b"", size=2 * MULTIPART)
+    content = secrets.token_bytes(opened["uploads"][0]["part_size"])
     crc = base64.b64encode(checksums.crc64nvme(content).to_bytes(8, "big")).decode()
-    asked = {"sign": [{"part": part, "crc64nvme": crc}]}
+    asked = {"sign": [{"part": 1, "crc64nvme": crc}]}
     reply = cloud.request("POST", f"/v1/uploads/{upload_id}/parts", asked, token=token)
     assert reply.status == 200, reply.body
     answer = reply.json()
     signed = answer["signed"][0]
-    return Signed(f"{signed['url']}?{answer['signing_query']}&{signed['query']}", signed["headers"])
+    return Signed(f"{signed['url']}?{answer['signing_query']}&{signed['query']}", signed["headers"]), content
 
 
 def flipped(content: bytes) -> bytes:
@@ -110,16 +112,14 @@ def test_a_byte_flipped_on_the_wire_is_refused(cloud: LocalCloud, token: str) ->
 
 
 def test_a_byte_flipped_in_a_part_is_refused(cloud: LocalCloud, token: str) -> None:
-    content = secrets.token_bytes(MULTIPART)
-    part = signed_part(cloud, token, content)
+    part, content = signed_part(cloud, token)
 
     assert part.put(flipped(content))[0] == 400
     assert part.put(content)[0] == 200
 
 
 def test_a_part_is_signed_for_its_own_place_only(cloud: LocalCloud, token: str) -> None:
-    content = secrets.token_bytes(MULTIPART)
-    part = signed_part(cloud, token, content)
+    part, content = signed_part(cloud, token)
     moved = Signed(part.url.replace("partNumber=1", "partNumber=2"), part.headers)
 
     assert moved.url != part.url
