@@ -150,6 +150,8 @@ async def _single(side: Side, operation: Operation) -> None:
         case Forget(item=item):
             await side.blocking(lambda: side.tree.remove(item.item_id))
         case Move(item=item, before=before):
+            known = await side.blocking(lambda: side.tree.get(item.item_id))
+            before = known or before
             node = await side.remote.move(
                 item.node_id,
                 parent_id=item.remote_parent if item.remote_parent != before.remote_parent else None,
@@ -157,9 +159,9 @@ async def _single(side: Side, operation: Operation) -> None:
             )
             await side.blocking(lambda: side.tree.put(_moved(item, node)))
         case Detour(item=item):
-            if item.state == "live":
-                node = await side.remote.move(item.node_id, name=item.remote_name)
-                item = _moved(item, node)
+            known = await side.blocking(lambda: side.tree.get(item.item_id))
+            if known is not None and known.remote_name != item.remote_name:
+                item = _moved(item, await side.remote.move(item.node_id, name=item.remote_name))
             await side.blocking(lambda: side.tree.put(item))
         case Trash(item=item):
             try:

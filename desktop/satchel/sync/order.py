@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -64,7 +64,8 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Detour:
-    """Give the node a temporary name in its folder, because two nodes wait for each other's place."""
+    """Give up a place early, for a temporary name, because operations wait for each other's places. Only the journal's
+    row changes when the node itself stays where it is."""
 
     item: Item
     path: str
@@ -201,11 +202,12 @@ class _Order:
     def _rank(self, index: int) -> int:
         return _RANK[type(self._operations[index])]
 
-    def _tied(self, remaining: Iterable[int]) -> int:
-        """One of the moves that wait for each other; a plan made of real trees always has one."""
+    def _tied(self, remaining: AbstractSet[int]) -> int:
+        """One whose place others wait for; where operations wait in a circle, at least one waits for a place."""
         return min(
-            (i for i in remaining if isinstance(self._operations[i], Move | Settle) and i not in self._untied),
-            key=lambda i: (len(self._needs[i]), i),
+            index
+            for index in remaining - self._untied
+            if any(index in self._blocked[one] - self._needs[one] for one in self._followers.get(index, ()))
         )
 
     def _detour(self, index: int) -> Detour:
@@ -213,14 +215,16 @@ class _Order:
         operation = self._operations[index]
         before = operation.before if isinstance(operation, Move | Settle) else operation.item
         name = f".satchel-{before.item_id}"
-        remote_name = name if before.state == "live" else before.remote_name
+        remote_name = name if isinstance(operation, Move | Trash) else before.remote_name
         return Detour(replace(before, name=name, remote_name=remote_name), operation.path)
 
 
 def _freed(operation: Operation) -> list[Place]:
     match operation:
-        case Move(before=before) | Settle(before=before):
-            return _places(before) if before.state == "live" else _places(before)[:1]
+        case Move(before=before):
+            return _places(before)
+        case Settle(before=before):
+            return _places(before)[:1]
         case Trash(item=item):
             return _places(item)
         case Forget(item=item):

@@ -138,13 +138,12 @@ class _Planner:
         self._match_files()
         for path, parent, entry in self._new_files:
             self._upload_new(path, parent, entry)
-        trashed = [
-            operation for path, item, certain in self._gone.values() for operation in self._drop(path, item, certain)
-        ]
-        mass = 0
-        if not self._world.allow_mass_delete:
-            files = sum(self._count_files(operation.item) for operation in trashed if isinstance(operation, Trash))
-            mass = files if is_mass_delete(files, self._world.total_files) else 0
+        # Counted before asking what is quiet: an accident that is seen bit by bit is still one.
+        gone = sum(self._count_files(item) for _, item, _ in self._gone.values() if item.state == "live")
+        mass = gone if is_mass_delete(gone, self._world.total_files) and not self._world.allow_mass_delete else 0
+        trashed: list[Operation] = []
+        for path, item, certain in self._gone.values():
+            trashed += self._drop(path, item, certain)
         refused = {operation.item.item_id for operation in trashed} if mass else set()
         return Plan(order([*self._operations, *trashed], self._items, refused), frozenset(self._waiting), mass)
 

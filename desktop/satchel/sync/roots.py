@@ -299,8 +299,6 @@ class RootSync:
         )
         made = plan(seen.dirt, world)
         self._mass_delete = made.mass_delete
-        if folders is None and not made.mass_delete:
-            self._allow_mass_delete = False
         now = self._clock.monotonic()
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():
@@ -310,6 +308,8 @@ class RootSync:
         self._dirty |= outcome.touched
         self._waiting = set(made.waiting) - waiting.blocked
         self._later = {_above(path) for path in made.waiting | waiting.blocked}
+        if made.mass_delete:
+            self._later.update(difference.folder for difference in seen.dirt.differences)
         self._look_at = self._clock.monotonic() + waiting.soonest
         planned = {step.operation.path for step in made.steps} | made.waiting
         for path in self._failures.paths():
@@ -317,7 +317,7 @@ class RootSync:
                 self._failures.clear(path)
         self._settled = not (self._dirty or self._waiting or self._sending or self._full)
         if self._settled:
-            self._quiet = Quiet()
+            self._quiet, self._allow_mass_delete = Quiet(), False
 
     def _take_hints(self) -> None:
         if self._watch is None:
