@@ -46,7 +46,7 @@ class Service:
     def pid(self) -> int | None:
         """The process's id; None when it does not run."""
         with _open_lock(self._lock) as file:
-            if _try_lock(file):
+            if _try_lock(file, shared=True):
                 return None
         with contextlib.suppress(OSError, ValueError):
             return int(self._pid.read_text())
@@ -109,8 +109,11 @@ def hold(lock: Path) -> IO[bytes]:
     process holds it.
     """
     file = _open_lock(lock)
-    if not _try_lock(file):
-        raise SystemExit(f"{lock.stem} is running already")
+    deadline = time.monotonic() + 2  # somebody who only asks whether it runs holds the lock for a moment
+    while not _try_lock(file):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{lock.stem} is running already")
+        time.sleep(0.02)
     lock.with_suffix(".pid").write_text(str(os.getpid()))
     threading.Thread(target=_cap, args=(lock.with_suffix(".log"),), daemon=True, name="log-cap").start()
     return file
@@ -151,7 +154,8 @@ if sys.platform == "win32":
 
     _ASK, _FORCE = signal.CTRL_BREAK_EVENT, signal.SIGTERM
 
-    def _try_lock(file: IO[bytes]) -> bool:
+    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
+        del shared  # Windows knows no such thing
         try:
             file.seek(0)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -167,9 +171,9 @@ else:
 
     _ASK, _FORCE = signal.SIGTERM, signal.SIGKILL
 
-    def _try_lock(file: IO[bytes]) -> bool:
+    def _try_lock(file: IO[bytes], *, shared: bool = False) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             return False
         return True
