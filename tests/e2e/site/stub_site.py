@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "application/problem+json" if body and "type" in reply.body else "application/json"
         self.send_bytes(reply.status, body, {"Content-Type": kind, **reply.headers})
 
-    do_GET = do_HEAD = do_POST = answer  # noqa: N815 - the names that http.server asks for
+    do_GET = do_HEAD = do_POST = answer
 
     def send_page(self, path: str) -> None:
         """As the edge does: /assets/ is files, every other address is the page."""
