@@ -1,0 +1,100 @@
+"""Acceptance of the watched folder: the whole client on the real local cloud."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+from e2e.client import in_step, random_file, signed_in
+from e2e.cloud_fixture import LocalCloud
+from e2e.wiretap import wiretap
+
+
+def test_a_hundred_files_made_edited_renamed_and_deleted_in_5_s_end_as_an_identical_tree(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Share"
+    folder.mkdir()
+    chance = random.Random(7)
+
+    with signed_in(cloud, tmp_path) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        began = time.monotonic()
+        files = [folder / f"a{n % 5}" / f"b{n % 3}" / f"file {n}.txt" for n in range(100)]
+        for number, file in enumerate(files):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(f"first {number}".encode() * chance.randint(1, 2000))
+            time.sleep(0.02)
+        for number, file in enumerate(files):
+            match number % 4:
+                case 0:
+                    file.write_bytes(f"edited {number}".encode() * chance.randint(1, 2000))
+                case 1:
+                    file.rename(file.with_name(f"renamed {number}.txt"))
+                case 2:
+                    file.unlink()
+            time.sleep(0.01)
+        (folder / "a0").rename(folder / "moved")
+        shutil.rmtree(folder / "a1")
+        assert time.monotonic() - began < 5
+
+        in_step(engine, folder, "/Share")
+
+
+def test_a_rename_sends_no_bytes(cloud: LocalCloud, tmp_path: Path) -> None:
+    folder = tmp_path / "Share"
+    (folder / "old").mkdir(parents=True)
+    for number in range(10):
+        random_file(folder / "old" / f"{number}.bin", 100_000, number)
+
+    with wiretap(cloud) as taps, signed_in(cloud, tmp_path, taps.site) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        in_step(engine, folder, "/Share")
+        before = len(taps.s3.exchanges)
+
+        (folder / "old" / "3.bin").rename(folder / "old" / "three.bin")
+        (folder / "old").rename(folder / "new")
+        in_step(engine, folder, "/Share")
+
+        assert len(taps.s3.exchanges) == before
+
+
+def test_a_file_written_slowly_over_5_s_is_uploaded_once_and_whole(cloud: LocalCloud, tmp_path: Path) -> None:
+    folder = tmp_path / "Share"
+    folder.mkdir()
+
+    with wiretap(cloud) as taps, signed_in(cloud, tmp_path, taps.site) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        with (folder / "slow.log").open("wb") as file:
+            for number in range(25):
+                file.write(f"line {number}\n".encode() * 1000)
+                file.flush()
+                time.sleep(0.2)
+        in_step(engine, folder, "/Share")
+
+        assert len(taps.s3.puts()) == 1
+
+
+def test_what_changed_while_no_engine_ran_is_caught_up(cloud: LocalCloud, tmp_path: Path) -> None:
+    folder = tmp_path / "Share"
+    folder.mkdir()
+    (folder / "kept.txt").write_text("kept")
+    (folder / "gone.txt").write_text("gone")
+
+    with signed_in(cloud, tmp_path) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        in_step(engine, folder, "/Share")
+        client.kill()
+        (folder / "gone.txt").unlink()
+        (folder / "new").mkdir()
+        (folder / "kept.txt").rename(folder / "new" / "kept.txt")
+        (folder / "new.txt").write_text("new")
+
+        client.cli("sync", "--once")
+        in_step(client.start(), folder, "/Share", seconds=5)
