@@ -38,7 +38,7 @@ async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] =
         able = [n for n in batch if not steps[n].after & failed and not skip(steps[n].operation.path)]
         failed.update(set(batch) - set(able))
         operations = [steps[number].operation for number in able]
-        outcome.touched.update(operation.path.rpartition("/")[0] for operation in operations)
+        outcome.touched.update(one.path.rpartition("/")[0] for one in operations if not isinstance(one, Upload))
         makes = [(n, make) for n, make in zip(able, operations, strict=True) if isinstance(make, MakeFolder)]
         if makes:
             failed |= await _make_folders(side, makes, outcome)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,8 +109,10 @@ class RootSync:
         self._on_change = on_change
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._wire = asyncio.Semaphore(SENDING_AT_ONCE)
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._outbox: deque[Upload] = deque()
+        self._senders: set[asyncio.Task[None]] = set()
+        self._sending: set[str] = set()
+        self._sent_in: set[str] = set()
         self._dirty: set[str] = set()
         self._later: set[str] = set()
         self._waiting: set[str] = set()
@@ -154,8 +157,8 @@ class RootSync:
             await self._turn()
             if self._offline or self._trouble is not None:
                 break
-            if self._sending:
-                await asyncio.wait(list(self._sending.values()), return_when=asyncio.FIRST_COMPLETED)
+            if self._senders:
+                await asyncio.wait(self._senders, return_when=asyncio.FIRST_COMPLETED)
             elif not self._dirty and not self._full:
                 if not self._waiting or math.isinf(self._look_at):
                     break
@@ -174,8 +177,8 @@ class RootSync:
 
     def resume(self) -> None:
         self._paused = False
-        self._full = True
-        self._wake.set()
+        self._hire()
+        self.rescan()
         self._on_change()
 
     def retry(self) -> None:
@@ -191,10 +194,11 @@ class RootSync:
 
     async def close(self) -> None:
         """Stop watching and sending; the journal knows how to go on."""
-        for task in list(self._sending.values()):
-            task.cancel()
-        if self._sending:
-            await asyncio.wait(list(self._sending.values()))
+        self._outbox.clear()
+        for sender in self._senders:
+            sender.cancel()
+        if self._senders:
+            await asyncio.wait(self._senders)
         if self._watch is not None:
             watching, self._watch = self._watch, None
             await self._side.blocking(watching.close)
@@ -303,8 +307,9 @@ class RootSync:
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():
             self._failures.add(path, None, error, now)
-        for upload in outcome.uploads:
-            self._sending[upload.item.item_id] = asyncio.create_task(self._send(upload))
+        self._sending.update(upload.item.item_id for upload in outcome.uploads)
+        self._outbox.extend(outcome.uploads)
+        self._hire()
         self._dirty |= outcome.touched
         self._waiting = set(made.waiting) - waiting.blocked
         self._later = {_above(path) for path in made.waiting | waiting.blocked}
@@ -342,33 +347,54 @@ class RootSync:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    async def _send(self, upload: Upload) -> None:
+    def _hire(self) -> None:
+        """As many senders as there is work for; each takes from the outbox until it is empty."""
+        for _ in range(min(len(self._outbox), SENDING_AT_ONCE - len(self._senders))):
+            sender = asyncio.create_task(self._send_all())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+
+    async def _send_all(self) -> None:
+        while self._outbox and not self._paused:
+            upload = self._outbox.popleft()
+            try:
+                if await self._send(upload):
+                    self._sent_in.add(_above(upload.path))
+                else:
+                    self._dirty.add(_above(upload.path))
+            finally:
+                self._sending.discard(upload.item.item_id)
+                if not self._sending:
+                    # One more look, where bytes went, before anything is said to be in step.
+                    self._dirty |= self._sent_in
+                    self._sent_in = set()
+                self._settled = False
+                if self._dirty:
+                    self._wake.set()
+                self._on_change()
+
+    async def _send(self, upload: Upload) -> bool:
+        """Whether the file is in step now, as far as is known."""
         path, stamp = upload.path, (upload.entry.size, upload.entry.mtime_ns)
+        error: SatchelError
         try:
-            async with self._wire:
-                await send(self._side, self._uploads, upload)
-            self._failures.clear(path)
-            self._quiet.forget(path)
+            done = await send(self._side, self._uploads, upload)
         except FileChangedError:
             self._quiet.restless(path, self._clock.monotonic())
-        except SatchelError as error:
-            self._offline = self._offline or isinstance(error, OfflineError)
-            gone = isinstance(error, LocalFileError) and await self._is_gone(path)
-            if not gone:
-                self._failures.add(path, stamp, error, self._clock.monotonic())
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
+            return False
+        except SatchelError as refused:
+            error = refused
+        except Exception as bug:
             log.exception("Sending %s failed", path)
-            self._failures.add(
-                path, stamp, SatchelError("Satchel ran into a bug", repr(error)), self._clock.monotonic()
-            )
-        finally:
-            self._sending.pop(upload.item.item_id, None)
-            self._dirty.add(_above(path))
-            self._settled = False
-            self._wake.set()
-            self._on_change()
+            error = SatchelError("Satchel ran into a bug", repr(bug))
+        else:
+            self._failures.clear(path)
+            self._quiet.forget(path)
+            return done
+        self._offline = self._offline or isinstance(error, OfflineError)
+        if not (isinstance(error, LocalFileError) and await self._is_gone(path)):
+            self._failures.add(path, stamp, error, self._clock.monotonic())
+        return False
 
     async def _is_gone(self, path: str) -> bool:
         try:

@@ -15,9 +15,12 @@ from .ports import Uploads
 from .remote import Side, followed
 
 
-async def send(side: Side, uploads: Uploads, operation: Upload) -> None:
-    """Upload and record. Conflicts are rebased: the item then owns what is there, and the next plan sends a new
-    revision if the contents differ. Raises what else the upload raises."""
+async def send(side: Side, uploads: Uploads, operation: Upload) -> bool:
+    """Upload and record; True when the file on disk is what was sent, False when it must be looked at again.
+
+    Conflicts are rebased: the item then owns what is there, and the next plan sends a new revision if the contents
+    differ. Raises what else the upload raises.
+    """
     item = operation.item
     request = UploadRequest(
         upload_id=side.new_id(),
@@ -34,8 +37,8 @@ async def send(side: Side, uploads: Uploads, operation: Upload) -> None:
     except RefusedError as error:
         if not await _go_on(side, operation, error):
             raise
-        return
-    await side.blocking(lambda: _record(side, operation, node))
+        return False
+    return await side.blocking(lambda: _record(side, operation, node))
 
 
 async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
@@ -47,16 +50,17 @@ async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
     return False
 
 
-def _record(side: Side, operation: Upload, node: Node) -> None:
+def _record(side: Side, operation: Upload, node: Node) -> bool:
     entry = _as_sent(operation.entry, node) or _as_sent(side.disk.stat(operation.path), node)
     with side.journal.transaction():
         item = side.tree.get(operation.item.item_id)
         if item is None:
-            return  # deleted meanwhile, with its folder
+            return False  # deleted meanwhile, with its folder
         sent = replace(followed(item, node), node_id=node.node_id, state="live", size=UNKNOWN)
         if entry is not None:
             sent = replace(sent, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
         side.tree.put(sent)
+    return entry is not None
 
 
 def _as_sent(entry: Entry | None, node: Node) -> Entry | None:

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+
+from satchel.core.errors import CancelledError, OfflineError, UsageError
+from satchel.disk import Entry, read_marker
+from satchel.journal import Item, Journal
+from satchel.sync import add_root, check_root
+from satchel.sync.failures import Failures
+from satchel.sync.order import Detour, MakeFolder, Move, Trash, order
+from satchel.sync.quiet import CLOSED, MISSING, OPEN, Quiet
+from satchel.sync.rules import admit, is_mass_delete
+from sync_world import FakeClock, FakeIds
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "home" / "Work" / "deep").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        (".", "home folder"),
+        ("..", "home folder"),
+        ("/", "whole disk"),
+        ("gone", "no such folder"),
+        ("Work/file.txt", "not a folder"),
+        ("Work", "watched already"),
+        ("Work/deep", "lies in a watched folder"),
+        ("Dropbox/x", "Dropbox"),
+        ("OneDrive - Example/x", "OneDrive"),
+        ("My Drive", "Google Drive"),
+        ("Mobile Documents/com~apple~CloudDocs", "iCloud"),
+    ],
+)
+def test_a_folder_that_must_not_be_watched_is_refused_with_the_reason(home, folder, reason):
+    (home / "Work" / "file.txt").write_text("")
+    if folder not in ("gone", "Work/file.txt"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(UsageError, match=reason) as error:
+        check_root(home / folder, [home / "Work"], home=home)
+    assert error.value.message
+
+
+def test_a_folder_around_a_watched_one_is_refused(home):
+    with pytest.raises(UsageError, match="lies in it"):
+        check_root(home / "Work", [home / "Work" / "deep"], home=home)
+
+
+def test_an_ordinary_folder_may_be_watched_and_links_to_it_are_resolved(home):
+    (home / "link").symlink_to(home / "Work")
+    assert check_root(home / "link", [], home=home) == (home / "Work").resolve()
+
+
+def test_adding_a_root_leaves_its_marker_and_is_remembered(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    journal = Journal(tmp_path / "journal.db")
+    root = add_root(journal, home / "Work", None, clock=FakeClock(), ids=FakeIds())
+    assert root.remote_path == "/Work"
+    assert read_marker(home / "Work") == root.root_id
+    assert journal.roots.all() == [root]
+    with pytest.raises(UsageError, match="already"):
+        add_root(journal, home / "Work", None, clock=FakeClock(), ids=FakeIds())
+    journal.close()
+
+
+def test_of_names_that_are_one_the_synced_one_goes():
+    entries = [Entry(name, "file", 1, 1, 1) for name in ("b.txt", "A.TXT", "a.txt")]
+    admitted, held = admit(entries, frozenset({"a.txt"}))
+    assert sorted(entry.name for entry in admitted) == ["a.txt", "b.txt"]
+    assert [one.path for one in held] == ["A.TXT"]
+
+
+def test_tidying_up_is_no_mass_delete():
+    assert not is_mass_delete(49, 49)
+    assert not is_mass_delete(500, 1000)
+    assert is_mass_delete(501, 1000)
+
+
+# -- waiting until quiet ----------------------------------------------------------------------------------------------
+
+
+def test_an_old_file_need_not_wait():
+    assert Quiet().left("a", (1, 1), age=OPEN + 1, now=10.0) == 0
+
+
+def test_a_fresh_file_waits_until_it_has_not_changed_for_a_while():
+    quiet = Quiet()
+    assert quiet.left("a", (1, 1), 0.0, 10.0) == OPEN
+    assert quiet.left("a", (2, 2), 0.0, 11.0) >= OPEN
+    assert quiet.left("a", (2, 2), 0.0, 11.0 + OPEN) == 0
+
+
+def test_a_closed_file_waits_less_until_it_is_written_again():
+    quiet = Quiet()
+    quiet.closed("a", 10.0)
+    assert quiet.left("a", (1, 1), 0.0, 10.0) == pytest.approx(CLOSED)
+    assert quiet.left("a", (2, 2), 0.0, 11.0) >= OPEN
+    quiet.closed("a", 11.0)
+    assert quiet.left("a", (2, 2), 0.0, 11.0) >= OPEN
+
+
+def test_a_slow_writer_gets_twice_its_longest_pause():
+    quiet = Quiet()
+    quiet.left("a", (1, 1), 0.0, 10.0)
+    assert quiet.left("a", (2, 2), 0.0, 11.9) == pytest.approx(3.8)
+
+
+def test_a_missing_name_is_believed_after_a_moment():
+    quiet = Quiet()
+    assert quiet.left("a", None, 0.0, 10.0) == MISSING
+    assert quiet.left("a", None, 0.0, 10.0 + MISSING) == 0
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_later_and_later_or_when_the_content_changes():
+    failures = Failures(lambda: 0.0)
+    failures.add("a", (1, 1), OfflineError("x"), 0.0)
+    first = failures.left("a", 0.0)
+    failures.add("a", (1, 1), OfflineError("x"), 0.0)
+    assert failures.left("a", 0.0) == 2 * first
+    assert failures.blocks("a", (1, 1), 1.0)
+    assert not failures.blocks("a", (2, 2), 1.0)
+    assert not failures.blocks("a", (1, 1), 100.0)
+
+
+def test_what_somebody_cancelled_waits_for_a_change():
+    failures = Failures(lambda: 0.0)
+    failures.add("a", (1, 1), CancelledError("Cancelled"), 0.0)
+    assert failures.blocks("a", (1, 1), 1e9)
+    assert failures.held()[0].remedy
+
+
+# -- order ------------------------------------------------------------------------------------------------------------
+
+
+def folder(item_id, name, parent="", node_parent="top"):
+    return Item(item_id, parent, name, "folder", item_id, node_parent, name)
+
+
+def kinds(steps):
+    return [type(step.operation).__name__ for step in steps]
+
+
+def test_two_that_exchange_places_are_untied_by_one_detour():
+    a, b = folder("1", "a"), folder("2", "b")
+    moves = [Move(folder("1", "b"), "b", a), Move(folder("2", "a"), "a", b)]
+    assert kinds(order(moves, {"1": a, "2": b})) == ["Detour", "Move", "Move"]
+
+
+def test_a_folder_replaced_while_something_of_it_is_kept_in_the_new_one():
+    old, kept = folder("1", "a"), folder("2", "k", "1", "1")
+    new = folder("3", "a")
+    steps = order(
+        [MakeFolder(new, "a"), Move(folder("2", "k", "3", "3"), "a/k", kept), Trash(old, "a")], {"1": old, "2": kept}
+    )
+    assert kinds(steps) == ["Detour", "MakeFolder", "Move", "Trash"]
+    assert isinstance(steps[0].operation, Detour)
+    assert steps[0].operation.item.item_id == "1"
+
+
+def test_what_depends_on_a_refused_operation_is_left_out():
+    old, new = folder("1", "a"), folder("2", "a")
+    steps = order([MakeFolder(new, "a"), Trash(old, "a"), MakeFolder(folder("3", "b"), "b")], {"1": old}, {"1"})
+    assert [step.operation.path for step in steps] == ["b"]
