@@ -145,6 +145,7 @@ class Uploader:
                 stored = self._store.get(upload_id)
                 if stored is None or stored.state in (State.DONE, State.CANCELLED):
                     return
+                self._take_left(stored)
                 self._store.save(replace(stored, state=State.CANCELLED, message=""))
                 self._line.to_abort.put(upload_id, 0)
             elif self._ledger.cancel(upload):
@@ -158,6 +159,7 @@ class Uploader:
                 stored = self._store.get(upload_id)
                 if stored is None or stored.state in (State.DONE, State.CANCELLED):
                     raise UsageError("There is no such upload to retry", "It is done, cancelled or forgotten.")
+                self._take_left(stored)
                 return self._enter([self._recalled(replace(stored, state=State.WAITING))])[0].ticket
             if upload.state is State.FAILED:
                 self._retry_failed(upload)
@@ -256,6 +258,10 @@ class Uploader:
         upload = Upload(stored=stored, ticket=Ticket(request.upload_id), error=error)
         self._paths.setdefault(request.path, []).append(upload)
         return upload
+
+    def _take_left(self, stored: StoredUpload) -> None:
+        left = self._left.get(stored.request.path, [])
+        left[:] = [other for other in left if other.request.upload_id != stored.request.upload_id]
 
     def _recalled(self, stored: StoredUpload) -> Upload:
         upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True, digest=None)

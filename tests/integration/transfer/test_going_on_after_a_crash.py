@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+import tracemalloc
+from typing import Any
+
+from integration.transfer.conftest import World
+from integration.transfer.fake_s3 import PART
+from satchel.core.model import TransferState
+
+LARGE = 8 * PART
+
+
+def crash(world: World, until: Any, **request: Any) -> Any:
+    """An uploader that died with some parts at S3 and some not."""
+    path = world.file("big", LARGE)
+    world.s3.fail("stall", times=4, part=6)
+    uploader = world.start(connections=2)
+    ticket = uploader.submit(world.request(path, **request))
+    until(lambda: len(world.store.parts(ticket.upload_id)) >= 4)
+    uploader.close()
+    world.s3.faults.clear()
+    world.s3.release.set()
+    assert not ticket.done.done() or ticket.done.cancelled()
+    return path, ticket
+
+
+def test_a_dropped_file_goes_on_and_no_part_is_sent_twice(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert again.upload_id == ticket.upload_id
+    assert world.has(ticket.upload_id, path)
+    assert sorted(world.s3.wire) == sorted(set(world.s3.wire)), "no part twice"
+    assert len(world.s3.wire) == 8
+
+
+def test_parts_whose_answer_was_lost_are_found_at_s3(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    world.store.part_rows.clear()
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert world.has(ticket.upload_id, path)
+    assert len(world.s3.wire) == 8
+
+
+def test_parts_are_known_by_the_store_where_s3_keeps_no_checksum(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    world.service.lists_crc = False
+    world.store.part_rows[ticket.upload_id] = {part: crc for part, (_, crc) in world.s3.parts[ticket.upload_id].items()}
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert world.has(ticket.upload_id, path)
+    assert len(world.s3.wire) == 8
+
+
+def test_a_watched_file_is_adopted_when_its_folder_asks_again(world: World, until: Any) -> None:
+    path, ticket = crash(world, until, origin="root")
+    uploader = world.start()
+    assert uploader.resume_stored() == []
+    again = uploader.submit(world.request(path, origin="root"))
+    again.done.result(15)
+    assert again.upload_id == ticket.upload_id
+    assert len(world.s3.wire) == 8
+
+
+def test_a_file_that_changed_meanwhile_begins_anew(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    world.file("big", LARGE, seed=1)
+    os.utime(path, ns=(1, 1))
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert list(world.s3.objects.values()) == [path.read_bytes()]
+    assert ticket.upload_id in world.service.aborted
+    assert ticket.upload_id not in world.store.rows
+
+
+def test_uploads_lost_by_s3_meanwhile_begin_anew(world: World, until: Any) -> None:
+    path, _ = crash(world, until)
+    world.s3.parts.clear()
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert list(world.s3.objects.values()) == [path.read_bytes()]
+
+
+def test_an_upload_that_only_lacked_its_completion_is_completed(world: World, until: Any) -> None:
+    path = world.file("f", 1000)
+    world.service.pending = 1000
+    uploader = world.start()
+    ticket = uploader.submit(world.request(path))
+    until(
+        lambda: world.store.rows[ticket.upload_id].state is TransferState.FINISHING and world.service.count("complete")
+    )
+    uploader.close()
+    world.service.pending = 0
+    (again,) = world.start().resume_stored()
+    again.done.result(5)
+    assert len(world.s3.wire) == 1
+
+
+def test_memory_stays_small_however_large_the_file(world: World) -> None:
+    path = world.folder / "sparse"
+    with path.open("wb") as file:
+        file.truncate(300 * 1024 * 1024)
+    world.s3.keep_bytes = False
+    uploader = world.start()
+    tracemalloc.start()
+    try:
+        uploader.submit(world.request(path)).done.result(60)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024 * 1024
