@@ -115,6 +115,7 @@ def test_a_destroy_that_was_cut_off_goes_on(cloud: LocalCloud, second: str, monk
 
 
 def test_a_deployment_that_fails_names_the_resource_and_the_reason(cloud: LocalCloud) -> None:
+    pools = len([name for kind, name in all_names(cloud) if kind == "pool"])
     sent = payload()
     broken = dict(sent.template_files)
     broken["storage.yaml"] = broken["storage.yaml"].replace(b"maxReceiveCount: 5", b"maxReceiveCount: 5000")
@@ -125,6 +126,8 @@ def test_a_deployment_that_fails_names_the_resource_and_the_reason(cloud: LocalC
 
     deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"})
     deploy.destroy("Broken", aws=cloud.aws)
+    assert not [name for _, name in all_names(cloud) if "broken" in name.lower()]
+    assert len([name for kind, name in all_names(cloud) if kind == "pool"]) == pools
 
 
 def test_destroying_what_is_not_there_says_so(cloud: LocalCloud) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import satchel
 from satchel.hosting import artifacts, emulated, stack
 from satchel.hosting.aws import Aws, explained
-from satchel.hosting.destroy import destroy
+from satchel.hosting.destroy import clear, destroy
 from satchel.hosting.package import Payload, payload
 from satchel.hosting.report import Report, silent
 
@@ -62,7 +62,12 @@ def deploy(
             artifacts.upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
         base = f"{artifacts.address(aws, bucket)}/{sent.template_prefix}"
         given = {"TemplateBase": base, "CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
-        if not _lives(aws, name):
+        found = stack.settled(aws, name, report)
+        if found is not None and found["StackStatus"] in stack.DEAD:
+            report(f"removing what an earlier, failed deployment left of {name}")
+            clear(aws, name, report)
+            found = None
+        if found is None:
             given["OriginSecret"] = secrets.token_urlsafe(32)
         changed = stack.bring_up(aws, name, f"{base}/satchel.yaml", given, report)
         made = stack.outputs(aws, name)
@@ -84,11 +89,6 @@ def discovery(aws: Aws, made: Mapping[str, str], site: str) -> dict[str, object]
         "client_id": made["ClientId"],
         "identity_endpoint": aws.endpoint,
     }
-
-
-def _lives(aws: Aws, name: str) -> bool:
-    found = stack.describe(aws, name)
-    return found is not None and found["StackStatus"] not in stack.DEAD
 
 
 def _publish(aws: Aws, sent: Payload, made: Mapping[str, str], site: str, report: Report) -> bool:

@@ -60,6 +60,13 @@ def destroy(
     report(f"{name} is gone")
 
 
+def clear(aws: Aws, name: str, report: Report) -> None:
+    """Remove a stack whose creation failed. Nobody can have kept anything in it."""
+    plan = _drawn_up(aws, name)
+    if plan is not None:
+        _carry_out(aws, name, plan, report)
+
+
 def _drawn_up(aws: Aws, name: str) -> Plan | None:
     if stack.describe(aws, name) is None:
         return None

@@ -64,24 +64,20 @@ def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], r
     import botocore.exceptions  # noqa: PLC0415 - heavy
 
     cloudformation = aws.client("cloudformation")
-    found = _settled(aws, name, report)
-    if found is not None and found["StackStatus"] in DEAD:
-        report(f"removing what an earlier, failed deployment left of {name}")
-        take_down(aws, name, report)
-        found = None
+    found = describe(aws, name)
     request = {
         "StackName": name,
         "TemplateURL": template_url,
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     }
-    since = _Seen(aws, name if found is None else found["StackId"])
     if found is None:
         report(f"creating the stack {name}")
         made = cloudformation.create_stack(
             **request, Parameters=_parameters(given), Tags=[{"Key": "app", "Value": "satchel"}]
         )
-        since = _Seen(aws, made["StackId"])
+        since = _Seen(aws, made["StackId"], fresh=True)
     else:
+        since = _Seen(aws, found["StackId"])
         kept = {p["ParameterKey"] for p in found.get("Parameters", [])} & _declared(aws, template_url) - given.keys()
         try:
             cloudformation.update_stack(**request, Parameters=_parameters(given, kept))
@@ -95,8 +91,11 @@ def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], r
     return True
 
 
-def _settled(aws: Aws, name: str, report: Report) -> dict[str, Any] | None:
-    """The stack once whatever is under way has ended, and an update that failed has been taken back."""
+def settled(aws: Aws, name: str, report: Report) -> dict[str, Any] | None:
+    """The stack once whatever is under way has ended, and an update that failed has been taken back; None without one.
+
+    Its status may be one of `DEAD`: its creation failed.
+    """
     found = describe(aws, name)
     if found is not None and found["StackStatus"].endswith("IN_PROGRESS") and found["StackStatus"] not in DEAD:
         report(f"waiting for what is under way on {name}")
@@ -122,17 +121,17 @@ def take_down(aws: Aws, name: str, report: Report) -> None:
     _wait(aws, found["StackId"], since, {"DELETE_COMPLETE"}, report)
 
 
-def resources(aws: Aws, name: str) -> Iterator[Resource]:
-    """Everything in the stack and in those nested in it."""
+def resources(aws: Aws, name: str, deleted: bool = False) -> Iterator[Resource]:
+    """Everything in the stack and in those nested in it; of a `deleted` one, what was retained."""
     pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
     for page in pages:
         for one in page["StackResourceSummaries"]:
             physical = one.get("PhysicalResourceId")
-            if not physical or one["ResourceStatus"] == "DELETE_COMPLETE":
-                continue
-            if one["ResourceType"] == _NESTED:
-                yield from resources(aws, physical)
-            else:
+            gone = one["ResourceStatus"] == "DELETE_COMPLETE"
+            if physical and one["ResourceType"] == _NESTED:
+                # A nested stack that was deleted still tells what it left behind.
+                yield from resources(aws, physical, gone)
+            elif physical and not gone and (not deleted or one["ResourceStatus"] == "DELETE_SKIPPED"):
                 yield Resource(one["ResourceType"], one["LogicalResourceId"], physical)
 
 
@@ -147,14 +146,14 @@ class _Failure:
 class _Seen:
     """The events that were there before, so that only new ones are told."""
 
-    def __init__(self, aws: Aws, stack: str) -> None:
+    def __init__(self, aws: Aws, stack: str, *, fresh: bool = False) -> None:
         self._aws = aws
         self._stacks = [stack]
         self._seen: set[str] = set()
         self.failures: list[_Failure] = []
-        for _ in self._new():
-            pass
-        self.failures.clear()
+        if not fresh:
+            for _ in self._new():
+                pass
 
     def tell(self, report: Report) -> None:
         for event in self._new():
