@@ -11,7 +11,8 @@ from .text import from_text, to_text
 class WatchedRoot:
     """A local folder kept in step with a remote folder.
 
-    `remote_node` is the remote folder's node, None until it has been found or made. `account_id` says whose tree it is
+    `remote_node` is the remote folder's node, None until it has been found or made; `remote_above` are the nodes of the
+    folders above it, because a delete of one of those takes it along. `account_id` says whose tree it is
     in, so that signing in as somebody else sends nothing to the wrong place.
     """
 
@@ -21,6 +22,7 @@ class WatchedRoot:
     created_ms: int
     account_id: str = ""
     remote_node: str | None = None
+    remote_above: tuple[str, ...] = ()
     mode: Literal["upload-only"] = "upload-only"
 
 

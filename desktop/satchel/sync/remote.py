@@ -42,7 +42,9 @@ async def find_top(side: Side) -> Side:
     if node is None:
         raise RefusedError("not-found", "The account has no folders", "Sign in again.")
     names = [name for name in path.split("/") if name]
+    above: list[str] = []
     for depth, name in enumerate(names, 1):
+        above.append(node.node_id)
         below = await side.remote.find("/" + "/".join(names[:depth]))
         if below is None:
             [made] = await side.remote.make_folders([FolderIntent(side.new_id(), node.node_id, name)])
@@ -54,7 +56,7 @@ async def find_top(side: Side) -> Side:
                 "Remove the watched folder and add it with another --to.",
             )
         node = below
-    root = replace(side.root, remote_node=node.node_id)
+    root = replace(side.root, remote_node=node.node_id, remote_above=tuple(above))
     await side.blocking(lambda: side.journal.roots.save(root))
     return replace(side, root=root)
 
@@ -153,7 +155,7 @@ def _apply(side: Side, page: ChangePage) -> bool:
     with side.journal.transaction():
         for change in page.changes:
             for entry in change.entries:
-                if entry.node.node_id == side.top and entry.op == "trash":
+                if entry.op == "trash" and entry.node.node_id in (side.top, *side.root.remote_above):
                     there = False
                     tree.put_many(_below(tree, side.top, "live", "trashed"))
                     side.journal.roots.save(replace(side.root, remote_node=None))

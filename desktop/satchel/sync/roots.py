@@ -301,7 +301,7 @@ class RootSync:
             total_files=await side.blocking(side.tree.count_files),
             allow_mass_delete=self._allow_mass_delete,
         )
-        made = plan(seen.dirt, world)
+        made = await side.blocking(lambda: plan(seen.dirt, world))
         self._mass_delete = made.mass_delete
         now = self._clock.monotonic()
         outcome = await apply(side, made.steps, waiting.skip)

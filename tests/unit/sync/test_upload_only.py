@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from dataclasses import replace
 
@@ -253,6 +254,18 @@ def test_deleting_the_whole_remote_folder_stands_too(world):
     assert set(world.local()) == {"a.txt", "b.txt"}
 
 
+def test_deleting_a_folder_above_the_remote_folder_is_noticed(world):
+    world.journal.roots.save(replace(world.journal.roots.get("r" * 32), remote_path="/Backups/Work"))
+    world.start()
+    world.disk.write("a.txt", "one")
+    world.run()
+    assert world.remote.tree("/Backups/Work") == {"a.txt": b"one"}
+    world.remote.drop(world.remote.at("/Backups").node_id)
+    world.disk.write("b.txt", "two")
+    assert world.run().state == "in_step"
+    assert world.remote.tree("/Backups/Work") == {"b.txt": b"two"}
+
+
 def test_local_wins_over_a_remote_edit_and_the_other_revision_is_kept(world):
     world.disk.write("a.txt", "one")
     in_step(world)
@@ -409,4 +422,40 @@ def test_paused_does_nothing(world):
     assert world.run().state == "paused"
     assert world.remote.calls == []
     world.sync.resume()
+    in_step(world)
+
+
+def test_after_the_machine_slept_everything_is_looked_at_again(world):
+    world.disk.write("a.txt", "one")
+    in_step(world)
+    world.disk.write("b.txt", "two")  # and no event told of it
+
+    async def sleep_over_night():
+        wall = world.clock.now_ms
+        world.clock.now_ms = lambda: wall() + 8 * 3600 * 1000 * (world.clock.time > started)
+        await world.sync._wait()
+        await world.sync.sync_once()
+
+    started = world.clock.time
+    lists = world.disk.lists
+    asyncio.run(sleep_over_night())
+    assert world.disk.lists > lists
+    assert world.remote.tree() == world.local()
+
+
+def test_hints_alone_are_enough_between_rescans(world):
+    world.disk.mkdirs("one")
+    world.disk.write("two/a.txt", "a")
+    in_step(world)
+    world.disk.write("one/b.txt", "b")
+    world.disk.write("two/unseen.txt", "no event told of it")
+    world.sync._dirty.add("one")
+
+    async def one_turn():
+        world.clock.time += 10
+        await world.sync._turn()
+        await asyncio.wait(world.sync._senders)
+
+    asyncio.run(one_turn())
+    assert set(world.remote.tree()) == {"one", "one/b.txt", "two", "two/a.txt"}
     in_step(world)
