@@ -219,7 +219,7 @@ class FakeRemote:
         digest = hashlib.sha256(content).hexdigest()
         old = self.nodes.get(request.node_id)
         if request.base_revision is None and old is not None:
-            raise RefusedError("name-taken", "The name is taken", current=old)
+            raise RefusedError("id-taken", "There is a node with this id")
         if request.base_revision is not None:
             old = self._existing(request.node_id)
             assert old.revision is not None

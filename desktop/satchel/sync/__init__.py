@@ -1,7 +1,8 @@
 """Deciding what brings a watched folder and its remote folder in step, and doing it."""
 
+from .adding import add_root
 from .ports import Blocking, Remote, Uploads
-from .roots import RootSync, add_root
+from .roots import RootSync
 from .rules import check_root
 
 __all__ = ["Blocking", "Remote", "RootSync", "Uploads", "add_root", "check_root"]

@@ -133,7 +133,11 @@ async def _make_folders(side: Side, makes: Sequence[tuple[int, MakeFolder]], out
         above = make.path.rpartition("/")[0]
         if above in {other.path for (index, other), _ in pairs if index in failed}:
             continue  # its folder was refused: that one's reason is enough
-        if error.current is None or not await rebase(side, make, error.current):
+        if error.kind == "id-taken":
+            # Made before and trashed since, unseen: it needs another id.
+            fresh = replace(make.item, node_id=side.new_id())
+            await side.blocking(lambda fresh=fresh: side.tree.put(fresh))  # type: ignore[misc] # a bound default
+        elif error.current is None or not await rebase(side, make, error.current):
             outcome.failures[make.path] = error
     return failed
 

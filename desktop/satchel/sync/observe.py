@@ -14,7 +14,7 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item, Stamp, Tree
 from satchel.journal.tree import TOP
 
-from .plan import Difference, Dirt
+from .dirt import Difference, Dirt, join
 from .rules import admit
 
 
@@ -39,10 +39,6 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None) -> Observatio
         for folder in sorted({look.anchor(folder) for folder in folders}):
             look.compare(folder, tree.find(folder))
     return look.seen
-
-
-def join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
 
 
 class _Look:

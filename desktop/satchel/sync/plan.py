@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from satchel.core.names import name_key
@@ -39,30 +38,9 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import TOP, UNKNOWN
 
-from .order import Detour, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
+from .dirt import Dirt, digest_decides, join, same_stamp, stamped
+from .order import Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
 from .rules import is_mass_delete
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One folder that is on both sides and differs; `item` is None for the watched folder itself."""
-
-    folder: str
-    item: Item | None
-    appeared: tuple[Entry, ...] = ()
-    vanished: tuple[Item, ...] = ()
-    changed: tuple[tuple[Item, Entry], ...] = ()
-
-
-@dataclass(slots=True)
-class Dirt:
-    """What differs. `inside` lists folders that appeared, by path; `under` the items of folders that vanished, by item
-    id, both all the way down; `above` holds the items of the differing folders and of the folders above them."""
-
-    differences: list[Difference] = field(default_factory=list)
-    inside: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
-    under: dict[str, tuple[Item, ...]] = field(default_factory=dict)
-    above: dict[str, Item] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +69,6 @@ class Plan:
     steps: tuple[Step, ...] = ()
     waiting: frozenset[str] = frozenset()
     mass_delete: int = 0
-
-
-def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
-    """Paths whose digest decides whether bytes must be sent: hash them, then call `plan`. `busy` items are left out."""
-    paths = {
-        _join(difference.folder, entry.name)
-        for difference in dirt.differences
-        for item, entry in difference.changed
-        if item.item_id not in busy and _digest_decides(item, entry)
-    }
-    by_file_id: dict[int, Item] = {item.file_id: item for item in _vanished_files(dirt) if item.file_id}
-    for path, entry in _appeared_files(dirt):
-        item = by_file_id.get(entry.file_id)
-        if item is not None and not _same_stamp(item, entry) and _digest_decides(item, entry):
-            paths.add(path)
-    return sorted(paths)
 
 
 def plan(dirt: Dirt, world: World) -> Plan:
@@ -160,7 +122,7 @@ class _Planner:
         gone = {(name_key(item.name), item.kind): item for item in vanished}
         here = {name_key(entry.name) for entry in appeared}
         for entry in appeared:
-            path = _join(folder, entry.name)
+            path = join(folder, entry.name)
             respelled = gone.pop((name_key(entry.name), entry.kind), None)
             if respelled is not None:
                 self._respell(path, parent, entry, respelled)
@@ -170,15 +132,15 @@ class _Planner:
                 self._new_files.append((path, parent, entry))
         for (key, _), item in gone.items():
             # A name taken by something else is certainly gone; another may be back in a moment.
-            self._gone[item.item_id] = (_join(folder, item.name), item, key in here)
+            self._gone[item.item_id] = (join(folder, item.name), item, key in here)
         for item, entry in changed:
-            self._change(_join(folder, entry.name), item, entry)
+            self._change(join(folder, entry.name), item, entry)
 
     def _respell(self, path: str, parent: str, entry: Entry, item: Item) -> None:
         if item.item_id in self._world.busy:
             self._waiting.add(path)
             return
-        settled = entry.kind == "folder" or (_same_stamp(item, entry) and item.file_id == entry.file_id)
+        settled = entry.kind == "folder" or (same_stamp(item, entry) and item.file_id == entry.file_id)
         self._move(path, parent, entry, item, settled=settled)
         if entry.kind == "folder":
             self._enter_moved(path, item)
@@ -192,7 +154,7 @@ class _Planner:
             else:
                 self._settle(replace(item, file_id=entry.file_id), path)
         elif self._same_content(path, item, entry):
-            self._settle(_stamped(item, entry), path)
+            self._settle(stamped(item, entry), path)
         elif not self._world.quiet(path, entry):
             self._waiting.add(path)
         elif item.state == "live":
@@ -202,7 +164,7 @@ class _Planner:
             self._operations.append(Upload(self._anew(item), path, entry))
 
     def _same_content(self, path: str, item: Item, entry: Entry) -> bool:
-        return _digest_decides(item, entry) and self._world.digests.get(path) == item.sha256
+        return digest_decides(item, entry) and self._world.digests.get(path) == item.sha256
 
     # -- who is who ---------------------------------------------------------------------------------------------------
 
@@ -239,8 +201,8 @@ class _Planner:
             if entry.kind == "folder":
                 if old.state == "intended" or old.file_id != entry.file_id:
                     changed.append((old, entry))
-                self._enter_moved(_join(path, old.name), old)
-            elif not _same_stamp(old, entry) or old.file_id != entry.file_id:
+                self._enter_moved(join(path, old.name), old)
+            elif not same_stamp(old, entry) or old.file_id != entry.file_id:
                 changed.append((old, entry))
         self._compare(path, item.item_id, entries.values(), vanished, changed)
 
@@ -250,7 +212,7 @@ class _Planner:
         left = []
         for path, parent, entry in self._new_files:
             item = by_file_id.get(entry.file_id)
-            same = item is not None and (_same_stamp(item, entry) or self._same_content(path, item, entry))
+            same = item is not None and (same_stamp(item, entry) or self._same_content(path, item, entry))
             if item is None or not same or item.item_id in self._world.busy:
                 left.append((path, parent, entry))
                 continue
@@ -283,7 +245,7 @@ class _Planner:
         self._gone.pop(item.item_id, None)
         local = replace(item, parent_item=parent, name=entry.name)
         if settled:
-            local = _stamped(local, entry) if entry.kind == "file" else replace(local, file_id=entry.file_id)
+            local = stamped(local, entry) if entry.kind == "file" else replace(local, file_id=entry.file_id)
         self._now[item.item_id] = local
         if not settled:
             self._waiting.add(path)
@@ -320,7 +282,7 @@ class _Planner:
                 if below.item_id in self._now:
                     continue
                 if below.state == "live" and below.remote_parent != folder.node_id:
-                    dropped.insert(0, Trash(below, _join(path, below.name)))
+                    dropped.insert(0, Trash(below, join(path, below.name)))
                 waiting.append(below)
         return dropped
 
@@ -385,54 +347,3 @@ class _Planner:
             for below in self._dirt.under.get(item.item_id, ())
             if below.item_id not in self._now
         )
-
-
-def _digest_decides(item: Item, entry: Entry) -> bool:
-    return item.kind == "file" and item.sha256 is not None and item.size in (entry.size, UNKNOWN)
-
-
-def _same_stamp(item: Item, entry: Entry) -> bool:
-    return item.size == entry.size and item.mtime_ns == entry.mtime_ns
-
-
-def _stamped(item: Item, entry: Entry) -> Item:
-    return replace(item, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
-
-
-def _vanished_files(dirt: Dirt) -> Iterable[Item]:
-    for difference in dirt.differences:
-        yield from (item for item in difference.vanished if item.kind == "file")
-    for items in dirt.under.values():
-        yield from (item for item in items if item.kind == "file")
-
-
-def _appeared_files(dirt: Dirt) -> Iterable[tuple[str, Entry]]:
-    for difference in dirt.differences:
-        yield from (
-            (_join(difference.folder, entry.name), entry) for entry in difference.appeared if entry.kind == "file"
-        )
-    for folder, entries in dirt.inside.items():
-        yield from ((_join(folder, entry.name), entry) for entry in entries if entry.kind == "file")
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-__all__ = [
-    "Detour",
-    "Difference",
-    "Dirt",
-    "Forget",
-    "MakeFolder",
-    "Move",
-    "Operation",
-    "Plan",
-    "Settle",
-    "Step",
-    "Trash",
-    "Upload",
-    "World",
-    "doubtful",
-    "plan",
-]

@@ -22,19 +22,20 @@ from typing import Literal
 from satchel.core.errors import BusyError, FileChangedError, LocalFileError, OfflineError, SatchelError
 from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
 from satchel.core.status import Held, RootRow
-from satchel.disk import Disk, Entry, LocalDisk, Watch, watch, write_marker
+from satchel.disk import Disk, LocalDisk, Watch, watch
 from satchel.journal import Journal, WatchedRoot
 
 from .apply import apply
+from .dirt import doubtful
 from .failures import Failures
 from .observe import observe, relative
 from .order import Upload
-from .plan import World, doubtful, plan
+from .plan import World, plan
 from .ports import Blocking, Remote, Uploads
 from .quiet import Quiet
 from .remote import Side, find_top, pull
-from .rules import check_root
 from .send import send
+from .waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -63,19 +64,6 @@ SLEPT = 60_000
 """A wall clock that is ahead by so many milliseconds after a wait means that the machine slept."""
 
 WatchFactory = Callable[[Path, Callable[[], None]], Watch]
-
-
-def add_root(
-    journal: Journal, folder: Path, remote_path: str | None, *, clock: Clock, ids: Ids, account_id: str = ""
-) -> WatchedRoot:
-    """Check the folder, put its marker into it and remember it. Raises `UsageError` or `LocalFileError` with the
-    reason. `remote_path` is `/<name of the folder>` when it is None."""
-    folder = check_root(folder, [Path(root.path) for root in journal.roots.all()])
-    remote = "/" + (remote_path or folder.name).strip("/")
-    root = WatchedRoot(ids.new_id(), str(folder), remote, clock.now_ms(), account_id)
-    write_marker(folder, root.root_id)
-    journal.roots.add(root)
-    return root
 
 
 class RootSync:
@@ -291,7 +279,7 @@ class RootSync:
             self._scan_at = self._clock.monotonic() + (RESCAN_BLIND if blind else RESCAN)
         else:
             self._held.update(seen.held)
-        waiting = _Waiting(self._quiet, self._failures, self._clock)
+        waiting = Waiting(self._quiet, self._failures, self._clock)
         world = World(
             top=side.top,
             new_id=self._ids.new_id,
@@ -424,38 +412,6 @@ class RootSync:
         if self._clock.now_ms() - wall > pause * 1000 + SLEPT:
             self._full = True
             self._attempts = 0
-
-
-class _Waiting:
-    """Answers a plan's question whether a path may be acted on now, and remembers what had to wait and how long."""
-
-    def __init__(self, quiet: Quiet, failures: Failures, clock: Clock) -> None:
-        self._quiet = quiet
-        self._failures = failures
-        self._now = clock.monotonic()
-        self._wall_ms = clock.now_ms()
-        self.blocked: set[str] = set()
-        self.soonest = math.inf
-
-    def quiet(self, path: str, entry: Entry | None) -> bool:
-        stamp = (entry.size, entry.mtime_ns) if entry is not None else None
-        if self._blocked(path, stamp):
-            return False
-        age = (self._wall_ms - entry.mtime_ns / 1_000_000) / 1000 if entry is not None else 0.0
-        left = self._quiet.left(path, stamp, age, self._now)
-        if left > 0:
-            self.soonest = min(self.soonest, left)
-        return left <= 0
-
-    def skip(self, path: str) -> bool:
-        return self._blocked(path, None)
-
-    def _blocked(self, path: str, stamp: tuple[int, int] | None) -> bool:
-        if not self._failures.blocks(path, stamp, self._now):
-            return False
-        self.blocked.add(path)
-        self.soonest = min(self.soonest, self._failures.left(path, self._now))
-        return True
 
 
 def _digests(side: Side, paths: list[str]) -> dict[str, str]:
