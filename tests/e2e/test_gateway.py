@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -44,6 +45,15 @@ def expired(cloud: LocalCloud, alice: dict[str, str]) -> str:
 
     assert cloud.request("GET", "/v1/account", token=sign(time.time() + 60)).status != 401
     return sign(time.time() - 60)
+
+
+def test_who_may_come_in_wakes_the_function(cloud: LocalCloud, alice: dict[str, str]) -> None:
+    """So that the other tests, which find nothing in the log, mean something."""
+    before = cloud.invocations("api")
+
+    assert cloud.request("GET", "/v1/account", token=alice["AccessToken"]).status == 200
+
+    assert cloud.invocations("api") == before + 1
 
 
 @pytest.mark.parametrize("path", ["/v1/account", "/v1/uploads", "/v1/nodes/root/children", "/v1/changes?after=0"])
@@ -87,3 +97,13 @@ def test_a_token_for_another_client_does_not_pass(cloud: LocalCloud, stranger: s
     assert cloud.request("GET", "/v1/account", token=stranger).status == 401
 
     assert cloud.invocations("api") == before
+
+
+def test_nobody_walks_around_the_edge(cloud: LocalCloud, alice: dict[str, str]) -> None:
+    """The API's own address is no secret; what the edge sends along is."""
+    around = replace(cloud, site=f"{cloud.endpoint}/_aws/execute-api/{cloud.outputs['ApiId']}")
+
+    assert around.request("GET", "/v1/account", token=alice["AccessToken"]).status == 403
+    assert around.request("GET", "/p/abcdefghijklmnopqrstuv").status == 403
+    forged = {"x-satchel-origin": "guessed"}
+    assert around.request("GET", "/v1/account", token=alice["AccessToken"], headers=forged).status == 403

@@ -31,7 +31,9 @@ class Signed:
         parts = urllib.parse.urlsplit(self.url)
         line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         try:
-            line.request("PUT", f"{parts.path}?{parts.query}", body, self.headers)
+            # The length that goes out is the body's own, whatever was signed.
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
+            line.request("PUT", f"{parts.path}?{parts.query}", body, headers)
             reply = line.getresponse()
             return reply.status, reply.read()
         finally:

@@ -1,0 +1,58 @@
+"""An upload whose client died is finished all the same: S3 tells the queue, the queue tells the function."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import secrets
+import urllib.parse
+
+import pytest
+
+from e2e.cloud_fixture import LocalCloud, wait_until
+
+
+@pytest.fixture(scope="module")
+def token(cloud: LocalCloud) -> str:
+    return cloud.tokens(*cloud.new_user())["AccessToken"]
+
+
+def test_s3s_event_finishes_what_the_client_did_not(cloud: LocalCloud, token: str) -> None:
+    content, upload_id, link = secrets.token_bytes(5000), secrets.token_hex(16), secrets.token_urlsafe(17)[:22]
+    intent = {
+        "upload_id": upload_id,
+        "node_id": secrets.token_hex(16),
+        "parent_id": "root",
+        "name": "the client died.bin",
+        "size": len(content),
+        "modified_ms": 1_700_000_000_000,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "link": {"token": link},
+    }
+    opened = cloud.request("POST", "/v1/uploads", {"intents": [intent]}, token=token).json()
+    put = opened["uploads"][0]["put"]
+    address = urllib.parse.urlsplit(put["url"])
+    line = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    line.request("PUT", f"{address.path}?{opened['signing_query']}&{put['query']}", content, put["headers"])
+    assert line.getresponse().status == 200
+    line.close()
+    assert cloud.request("GET", f"/p/{link}/content").status == 409
+
+    wait_until(lambda: cloud.request("GET", f"/v1/uploads/{upload_id}", token=token).json()["state"] == "done")
+
+    fetched = cloud.request("GET", f"/p/{link}/content", follow=True)
+    assert fetched.body == content
+    assert (fetched.header("content-disposition") or "").startswith("attachment")
+    head = cloud.request("HEAD", f"/p/{link}/content")
+    assert (head.status, head.header("content-length")) == (200, "5000")
+
+
+def test_what_ingest_cannot_read_does_not_stop_the_rest(cloud: LocalCloud) -> None:
+    queue = next(
+        url for url in cloud.aws.client("sqs").list_queues()["QueueUrls"] if "IngestQueue" in url and "Storage" in url
+    )
+    cloud.aws.client("sqs").send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}', DelaySeconds=0)
+    before = cloud.invocations("ingest")
+    cloud.aws.client("s3").put_object(Bucket=cloud.content_bucket, Key="c/nobody/nothing", Body=b"x")
+
+    wait_until(lambda: cloud.invocations("ingest") > before)
