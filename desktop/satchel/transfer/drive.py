@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from satchel.core.errors import SatchelError
+from satchel.core.errors import RefusedError, SatchelError
 from satchel.core.model import PartToSign
 
 from .digest import PartDigests
@@ -41,8 +41,10 @@ class Driver:
                 return
             except SatchelError as error:
                 kind = getattr(error, "kind", "")
-                if kind in ("upload-lost", "upload-closed", "not-found"):
+                if kind in ("upload-lost", "not-found"):
                     self._line.lost(turn.upload, turn.epoch)
+                elif kind == "upload-closed":
+                    self._line.look_again(turn.upload, turn.epoch)
                 else:
                     self._line.stumbled(turn.upload, turn.epoch, error)
             except Exception:
@@ -55,17 +57,18 @@ class Driver:
         with ledger.lock:
             if not ledger.fresh(upload, turn.epoch):
                 return
+            everything = range(1, -(-size // part_size) + 1)
             upload.part_bytes.clear()
-            upload.part_bytes.update({part: _size(part, size, part_size) for part in held})
-            if turn.resumed and upload.stored.sha256 and len(held) == -(-size // part_size):
-                upload.digest = upload.stored.sha256
-        if upload.digest is None or len(held) * part_size < size:
-            upload.digest = None
-            if not self._read(turn, held):
-                return
+            upload.part_bytes.update(
+                {part: _size(part, size, part_size) for part in (everything if held is None else held)}
+            )
+            whole = len(upload.part_bytes) == len(everything)
+            upload.digest = upload.stored.sha256 if whole else None
+        if upload.digest is None and not self._read(turn, held):
+            return
         self._line.finish_if_whole(upload, turn.epoch)
 
-    def _read(self, turn: Turn, held: dict[int, str]) -> bool:
+    def _read(self, turn: Turn, held: dict[int, str] | None) -> bool:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
         upload, ledger = turn.upload, self._line.ledger
         size, part_size = upload.stored.size, upload.stored.part_size
@@ -79,7 +82,7 @@ class Driver:
                 if not ledger.fresh(upload, turn.epoch):
                     return False
                 crc = digests.part(file.blocks(offset, length))
-                if held.get(number) == crc:
+                if held is None or held.get(number) == crc:
                     continue
                 with ledger.lock:
                     upload.part_bytes.pop(number, None)
@@ -121,13 +124,21 @@ class Driver:
                 upload.priority,
             )
 
-    def _held(self, upload: Upload, part_size: int) -> dict[int, str]:
-        """The CRC64NVME of every part that is whole at S3, as this computer or else S3 remembers it."""
+    def _held(self, upload: Upload, part_size: int) -> dict[int, str] | None:
+        """The CRC64NVME of every part that is whole at S3, as this computer or else S3 remembers it.
+
+        None when S3 has put them all together already: an earlier complete got that far.
+        """
         line, upload_id, after = self._line, upload.id, 0
         ours = line.ledger.store.parts(upload_id)
         held: dict[int, str] = {}
         while True:
-            reply = line.ask(partial(line.service.upload_parts, upload_id, list_after=after))
+            try:
+                reply = line.ask(partial(line.service.upload_parts, upload_id, list_after=after))
+            except RefusedError as error:
+                if error.kind == "upload-closed":
+                    return None  # complete tells, should it have been given up instead
+                raise
             for part in reply.present:
                 crc = ours.get(part.part) or part.crc64nvme
                 if crc is not None and part.size == _size(part.part, upload.stored.size, part_size):

@@ -186,6 +186,16 @@ class Line:
         else:
             self.ledger.fail(upload, epoch, RefusedError.of(problem, path=upload.request.path))
 
+    def look_again(self, upload: Upload, epoch: int) -> None:
+        """S3 or the service knows the upload no more as open: it may be lost, or done by somebody else. Open tells."""
+        upload.tries["unknown"] += 1
+        if upload.tries["unknown"] > LOSSES:
+            self.lost(upload, epoch)
+            return
+        with self.ledger.lock:
+            if self.ledger.fresh(upload, epoch):
+                self.prepare(upload, self.ledger.again(upload))
+
     def lost(self, upload: Upload, epoch: int) -> None:
         """What was sent is gone: send it again, to the same node and link."""
         upload.tries["lost"] += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from satchel.core.errors import RefusedError, SatchelError
 from satchel.core.model import (
@@ -66,7 +68,7 @@ class Preparer:
     def _ready(self, turn: Turn) -> bool:
         upload, line = turn.upload, self._line
         if upload.abort_first is not None:
-            self._give_up(upload.abort_first)
+            self._give_up(upload, upload.abort_first)
             upload.abort_first = None
         found = stamp_of(upload.request.path)
         age = line.clock.now_ms() / 1000 - found.mtime_ns / 1e9
@@ -82,11 +84,27 @@ class Preparer:
                 upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
         return True
 
-    def _give_up(self, upload_id: str) -> None:
+    def _give_up(self, upload: Upload, old: str) -> None:
+        line = self._line
         try:
-            self._line.ask(lambda: self._line.service.abort_upload(upload_id))
+            line.ask(partial(line.service.abort_upload, old))
+        except RefusedError as error:
+            if error.kind == "upload-closed":
+                self._follow(upload, old)
         except SatchelError:
-            return  # it is gone, or closed; the janitor sees to the rest
+            return  # it is gone; the janitor sees to the rest
+
+    def _follow(self, upload: Upload, old: str) -> None:
+        """The upload to be given up was finished by somebody else: what is sent now is the next revision."""
+        line = self._line
+        try:
+            node = line.ask(partial(line.service.get_upload, old)).node
+        except SatchelError:
+            return
+        if node is not None and node.revision is not None and upload.request.base_revision is None:
+            with line.ledger.lock:
+                request = replace(upload.request, base_revision=node.revision.revision_id)
+                upload.stored = replace(upload.stored, request=request)
 
     def _open(self, batch: Sequence[Turn]) -> None:
         line = self._line

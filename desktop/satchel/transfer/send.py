@@ -86,7 +86,7 @@ class Sender:
             self._arrived(stretch)
             return
         if verdict is Verdict.LOST:
-            line.lost(upload, epoch)
+            line.look_again(upload, epoch)
             return
         # A PUT is signed anew by opening it again, which makes a new stretch: its tries are the upload's.
         tries = stretch.tries if stretch.part else upload.tries
@@ -129,7 +129,7 @@ class Sender:
 
     def _stumbled(self, stretch: Stretch, error: SatchelError) -> None:
         if not isinstance(error, LocalFileError) and getattr(error, "kind", "") in ("upload-lost", "upload-closed"):
-            self._line.lost(stretch.upload, stretch.epoch)
+            self._line.look_again(stretch.upload, stretch.epoch)
         else:
             self._line.stumbled(stretch.upload, stretch.epoch, error)
 

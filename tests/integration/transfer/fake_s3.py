@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: PLR0912 - every way to misbehave, in one place
         s3 = self.s3
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         signed = s3.signatures.get(query.get("sig", ""))
@@ -261,6 +261,7 @@ class FakeService:
     complete_problems: list[Problem] = field(default_factory=list)
     pending: int = 0
     offline: bool = False
+    intents: list[UploadIntent] = field(default_factory=list)
     held_sha: set[str] = field(default_factory=set)
     lists_crc: bool = True
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -279,6 +280,8 @@ class FakeService:
     ) -> PartsReply:
         self._call("list" if list_after is not None else "sign", [one.part for one in sign])
         upload = self.uploads[upload_id]
+        if upload_id in self.s3.objects:
+            raise RefusedError("upload-closed", "All parts have arrived", "Complete it.", status=409)
         if upload_id not in self.s3.parts:
             raise RefusedError("upload-lost", "Lost", "Send it again.", status=409)
         signed = []
@@ -302,10 +305,13 @@ class FakeService:
         return tuple(self._complete(item) for item in items)
 
     def get_upload(self, upload_id: str) -> UploadStatus:
-        return UploadStatus(upload_id, "open", 0, 0)
+        upload = self.uploads[upload_id]
+        return UploadStatus(upload_id, "done" if upload.node else "open", 0, 0, upload.node)
 
     def abort_upload(self, upload_id: str) -> None:
         self._call("abort", upload_id)
+        if upload_id in self.uploads and self.uploads[upload_id].state == "done":
+            raise RefusedError("upload-closed", "This upload is done", "Delete the file instead.", status=409)
         self.aborted.append(upload_id)
         self.s3.parts.pop(upload_id, None)
         if upload_id in self.uploads:
@@ -322,6 +328,7 @@ class FakeService:
     def _open(self, intent: UploadIntent) -> OpenedUpload:
         if intent.name in self.problems:
             return OpenedUpload(intent.upload_id, "problem", problem=problem(self.problems[intent.name]))
+        self.intents.append(intent)
         known = self.uploads.get(intent.upload_id)
         if known is not None and known.state == "aborted":
             return OpenedUpload(intent.upload_id, "problem", problem=problem("upload-closed"))
@@ -358,7 +365,7 @@ class FakeService:
             return CompleteResult(item.upload_id, "pending")
         if upload.outcome == "put" and item.upload_id not in self.s3.objects:
             return CompleteResult(item.upload_id, "problem", problem=problem("incomplete"))
-        if upload.outcome == "multipart" and upload.state != "done":
+        if upload.outcome == "multipart" and upload.state != "done" and item.upload_id not in self.s3.objects:
             parts = self.s3.parts[item.upload_id]
             wanted = -(-upload.intent.size // PART)
             if missing := [part for part in range(1, wanted + 1) if part not in parts]:

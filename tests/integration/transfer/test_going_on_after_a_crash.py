@@ -4,9 +4,9 @@ import os
 import tracemalloc
 from typing import Any
 
-from integration.transfer.conftest import World
+from integration.transfer.conftest import World, sha256
 from integration.transfer.fake_s3 import PART
-from satchel.core.model import TransferState
+from satchel.core.model import CompleteItem, TransferState
 
 LARGE = 8 * PART
 
@@ -111,3 +111,30 @@ def test_memory_stays_small_however_large_the_file(world: World) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 64 * 1024 * 1024
+
+
+def test_parts_that_were_put_together_already_are_only_completed(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    world.s3.objects[ticket.upload_id] = path.read_bytes()
+    world.s3.parts.clear()
+    held = len(world.s3.wire)
+    (again,) = world.start().resume_stored()
+    node = again.done.result(15)
+    assert node.revision is not None
+    assert node.revision.sha256 == sha256(path)
+    assert len(world.s3.wire) == held
+
+
+def test_a_changed_file_whose_old_upload_was_finished_meanwhile_becomes_its_next_revision(
+    world: World, until: Any
+) -> None:
+    path, ticket = crash(world, until)
+    first = world.service.uploads[ticket.upload_id]
+    world.s3.objects[ticket.upload_id] = b""
+    world.service.complete_uploads([CompleteItem(ticket.upload_id)])
+    world.file("big", LARGE, seed=1)
+    os.utime(path, ns=(1, 1))
+    (again,) = world.start().resume_stored()
+    node = again.done.result(15)
+    assert node.node_id == first.intent.node_id
+    assert world.service.intents[-1].base_revision == "1" * 32
