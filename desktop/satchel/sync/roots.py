@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from .dirt import doubtful
 from .failures import Failures
 from .observe import observe, relative
 from .order import Upload
+from .outbox import Outbox
 from .plan import World, plan
 from .ports import Blocking, Remote, Uploads
 from .quiet import Quiet
@@ -50,9 +50,6 @@ RESCAN_BLIND = 60.0
 
 PULL = 300.0
 """Seconds between looks at the change log while nothing happens here."""
-
-SENDING_AT_ONCE = 256
-"""More than the wire takes, so that the transfer can open uploads in batches."""
 
 FAILED_LONGEST = 60.0
 """Seconds until a whole turn that failed is tried again, at most."""
@@ -97,9 +94,7 @@ class RootSync:
         self._on_change = on_change
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._outbox: deque[Upload] = deque()
-        self._senders: set[asyncio.Task[None]] = set()
-        self._sending: set[str] = set()
+        self._outbox = Outbox(self._send, self._sent)
         self._sent_in: set[str] = set()
         self._dirty: set[str] = set()
         self._later: set[str] = set()
@@ -145,8 +140,8 @@ class RootSync:
             await self._turn()
             if self._offline or self._trouble is not None:
                 break
-            if self._senders:
-                await asyncio.wait(self._senders, return_when=asyncio.FIRST_COMPLETED)
+            if self._outbox.working:
+                await self._outbox.some_done()
             elif not self._dirty and not self._full:
                 if not self._waiting or math.isinf(self._look_at):
                     break
@@ -161,11 +156,12 @@ class RootSync:
     def pause(self) -> None:
         """Start nothing new; files on their way are the transfer's to pause."""
         self._paused = True
+        self._outbox.pause()
         self._on_change()
 
     def resume(self) -> None:
         self._paused = False
-        self._hire()
+        self._outbox.resume()
         self.rescan()
         self._on_change()
 
@@ -182,11 +178,7 @@ class RootSync:
 
     async def close(self) -> None:
         """Stop watching and sending; the journal knows how to go on."""
-        self._outbox.clear()
-        for sender in self._senders:
-            sender.cancel()
-        if self._senders:
-            await asyncio.wait(self._senders)
+        await self._outbox.close()
         if self._watch is not None:
             watching, self._watch = self._watch, None
             await self._side.blocking(watching.close)
@@ -205,7 +197,7 @@ class RootSync:
             root.remote_path,
             root.mode,
             self._state(held),
-            waiting=len(self._sending) + len(self._waiting),
+            waiting=len(self._outbox.busy) + len(self._waiting),
             held=tuple([*held, blind] if blind is not None else held),
             last_full_scan_ms=self._last_full_scan_ms,
         )
@@ -270,7 +262,7 @@ class RootSync:
         side = self._side
         self._full, self._dirty = False, self._dirty - (folders or self._dirty)
         # Taken before looking: what arrives meanwhile would be seen half here and half there.
-        busy = frozenset(self._sending)
+        busy = frozenset(self._outbox.busy)
         seen = await side.blocking(lambda: observe(side.disk, side.tree, folders))
         if folders is None:
             self._held = seen.held
@@ -295,9 +287,7 @@ class RootSync:
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():
             self._failures.add(path, None, error, now)
-        self._sending.update(upload.item.item_id for upload in outcome.uploads)
-        self._outbox.extend(outcome.uploads)
-        self._hire()
+        self._outbox.put(outcome.uploads)
         self._dirty |= outcome.touched
         self._waiting = set(made.waiting) - waiting.blocked
         self._later = {_above(path) for path in made.waiting | waiting.blocked}
@@ -308,7 +298,7 @@ class RootSync:
         for path in self._failures.paths():
             if (folders is None or _above(path) in folders) and path not in planned:
                 self._failures.clear(path)
-        self._settled = not (self._dirty or self._waiting or self._sending or self._full)
+        self._settled = not (self._dirty or self._waiting or self._outbox.busy or self._full)
         if self._settled:
             self._quiet, self._allow_mass_delete = Quiet(), False
 
@@ -335,31 +325,16 @@ class RootSync:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def _hire(self) -> None:
-        """As many senders as there is work for; each takes from the outbox until it is empty."""
-        for _ in range(min(len(self._outbox), SENDING_AT_ONCE - len(self._senders))):
-            sender = asyncio.create_task(self._send_all())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
-
-    async def _send_all(self) -> None:
-        while self._outbox and not self._paused:
-            upload = self._outbox.popleft()
-            try:
-                if await self._send(upload):
-                    self._sent_in.add(_above(upload.path))
-                else:
-                    self._dirty.add(_above(upload.path))
-            finally:
-                self._sending.discard(upload.item.item_id)
-                if not self._sending:
-                    # One more look, where bytes went, before anything is said to be in step.
-                    self._dirty |= self._sent_in
-                    self._sent_in = set()
-                self._settled = False
-                if self._dirty:
-                    self._wake.set()
-                self._on_change()
+    def _sent(self, upload: Upload, in_step: bool) -> None:
+        (self._sent_in if in_step else self._dirty).add(_above(upload.path))
+        if not self._outbox.busy:
+            # One more look, where bytes went, before anything is said to be in step.
+            self._dirty |= self._sent_in
+            self._sent_in = set()
+        self._settled = False
+        if self._dirty:
+            self._wake.set()
+        self._on_change()
 
     async def _send(self, upload: Upload) -> bool:
         """Whether the file is in step now, as far as is known."""

@@ -454,7 +454,7 @@ def test_hints_alone_are_enough_between_rescans(world):
     async def one_turn():
         world.clock.time += 10
         await world.sync._turn()
-        await asyncio.wait(world.sync._senders)
+        await world.sync._outbox.some_done()
 
     asyncio.run(one_turn())
     assert set(world.remote.tree()) == {"one", "one/b.txt", "two", "two/a.txt"}
