@@ -1,0 +1,57 @@
+"""On a schedule: everything that is due.
+
+May: DynamoDB GetItem, BatchGetItem, Query, PutItem, UpdateItem, DeleteItem, ConditionCheckItem on the table, Query on
+its index `due`; S3 PutObject (to complete a multipart upload), GetObject (head), DeleteObject, AbortMultipartUpload,
+ListMultipartUploadParts on `c/*`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from satchel_cloud.adapters.rows import SHARDS
+from satchel_cloud.service.context import context
+from satchel_cloud.service.tidying import OutOfTimeError, postpone, tidy
+
+from .http import log
+
+_SPARE_MS = 20_000
+
+
+def handler(_event: dict[str, Any], runtime: Any) -> dict[str, int]:
+    """How often each thing was done."""
+
+    def in_time() -> bool:
+        return bool(runtime.get_remaining_time_in_millis() > _SPARE_MS)
+
+    done: Counter[str] = Counter()
+    for shard in SHARDS:
+        try:
+            _sweep(shard, in_time, done)
+        except OutOfTimeError:
+            done["out-of-time"] += 1
+            break
+    log(route="janitor", **done)
+    return dict(done)
+
+
+def _sweep(shard: str, in_time: Callable[[], bool], done: Counter[str]) -> None:
+    start, more = None, True
+    while more:
+        keys, start = context().table.due(shard, context().now_ms(), start)
+        more = start is not None
+        for key in keys:
+            if not in_time():
+                raise OutOfTimeError
+            try:
+                done[tidy(context(), key, in_time)] += 1
+            except OutOfTimeError:
+                raise
+            except Exception:
+                # One row that makes trouble must not stop the rest.
+                logging.getLogger(__name__).exception("a due row failed")
+                postpone(context(), key)
+                done["failed"] += 1

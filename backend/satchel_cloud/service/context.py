@@ -1,0 +1,49 @@
+"""What the service works with, put together once per container and handed to every function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import boto3
+from botocore.config import Config
+
+from satchel_cloud.adapters import clock
+from satchel_cloud.adapters.objects import Objects
+from satchel_cloud.adapters.settings import Settings
+from satchel_cloud.adapters.signing import Signer
+from satchel_cloud.adapters.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    settings: Settings
+    table: Table
+    objects: Objects
+    signer: Signer
+    now_ms: Callable[[], int] = clock.now_ms
+    new_id: Callable[[], str] = clock.new_id
+    pause: Callable[[int], None] = clock.pause
+
+
+@cache
+def context() -> Context:
+    settings = Settings.read()
+    session = boto3.Session()
+    quick = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+    # Putting a huge upload together may take minutes: better to say "pending" than to be cut off by the gateway.
+    slow = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1})
+    s3 = session.client("s3", config=slow)
+    region = s3.meta.region_name
+    if settings.s3_endpoint:
+        base = f"{settings.s3_endpoint.rstrip('/')}/{settings.bucket}"
+    else:
+        base = f"https://{settings.bucket}.{s3.meta.endpoint_url.split('://', 1)[1].rstrip('/')}"
+    credentials = session.get_credentials()
+    return Context(
+        settings,
+        Table(session.client("dynamodb", config=quick), settings.table),
+        Objects(s3, settings.bucket),
+        Signer(credentials.get_frozen_credentials, region, base),
+    )
