@@ -40,7 +40,7 @@ def run(headless: bool = False, report: Report = print, state: Path | None = Non
     """
     state = (state or default_state()).absolute()
     windowed = not headless and has_display()
-    cloud = local.up(state / "cloud", report=_indented(report))
+    cloud = local.up(state / "cloud", report=_in_short(report))
     try:
         return _show(cloud, state, windowed, report)
     finally:
@@ -55,7 +55,7 @@ def has_display() -> bool:
 
 
 def _show(cloud: local.LocalStatus, state: Path, windowed: bool, report: Report) -> int:
-    from satchel.engine import host  # noqa: PLC0415 - the whole client
+    from satchel.engine.host import connect  # noqa: PLC0415 - the whole client
 
     assert cloud.site is not None  # noqa: S101 - it is up
     report(f"1. A cloud stands on this machine, made from the templates in cfn/: {cloud.site}")
@@ -63,8 +63,7 @@ def _show(cloud: local.LocalStatus, state: Path, windowed: bool, report: Report)
     home, watched = state / "home", state / "Watched folder"
     home.mkdir(parents=True, exist_ok=True)
     watched.mkdir(parents=True, exist_ok=True)
-    engine = host.connect(home, host=True)
-    try:
+    with contextlib.closing(connect(home, host=True)) as engine:
         engine.call("login", site=cloud.site, email=EMAIL, password=password)
         report(f"2. Signed in as {EMAIL}, by SRP: the password itself never left this process.")
         put, link = _put(engine, state, report)
@@ -73,12 +72,8 @@ def _show(cloud: local.LocalStatus, state: Path, windowed: bool, report: Report)
         if windowed:
             report("6. Satchel is opening, signed in. Drop something on it; quit it to end the demo.")
             return _open_app(home)
-        report("Everything worked. With a display, `satchel demo` opens Satchel, signed in.")
-        return EXIT_DONE
-    finally:
-        close = getattr(engine, "close", None)
-        if close is not None:
-            close()
+    report("Everything worked. With a display, `satchel demo` opens Satchel, signed in.")
+    return EXIT_DONE
 
 
 def _demo_password(cloud: Path) -> str:
@@ -155,5 +150,11 @@ def _open_app(home: Path) -> int:
     return EXIT_DONE if ended.returncode == 0 else EXIT_FAILED
 
 
-def _indented(report: Report) -> Report:
-    return lambda line: report(f"   {line}")
+def _in_short(report: Report) -> Report:
+    """Stacks as they come up, not each of their resources."""
+
+    def told(line: str) -> None:
+        if "(AWS::" not in line or "(AWS::CloudFormation::Stack)" in line:
+            report(f"   {line}")
+
+    return told
