@@ -90,7 +90,7 @@ class Table:
                 named = [{kind: {"TableName": self._name, **body}} for a in actions for kind, body in a.items()]
                 self._client.transact_write_items(TransactItems=named)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _CONFLICTS:
+            if error.response["Error"]["Code"] in _CONFLICTS and not _invalid(error):
                 raise ConflictError from error
             raise
 
@@ -101,6 +101,11 @@ class Table:
 
 
 _CONFLICTS = {"ConditionalCheckFailedException", "TransactionCanceledException", "TransactionConflictException"}
+
+
+def _invalid(error: ClientError) -> bool:
+    """A transaction that can never succeed is no conflict: trying again would hide the mistake."""
+    return any(reason.get("Code") == "ValidationError" for reason in error.response.get("CancellationReasons", []))
 
 
 def put(item: Item, condition: str = "", **values: Any) -> Action:

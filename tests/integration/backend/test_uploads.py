@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 def test_a_small_file_goes_by_one_signed_put(service: Any) -> None:
     intent = service.intent(name="a.txt")
-    status, reply = service.call("POST", "/v1/uploads", {"intents": [intent]})
+    _, reply = service.call("POST", "/v1/uploads", {"intents": [intent]})
     put = reply["uploads"][0]["put"]
     assert put["headers"]["if-none-match"] == "*"
     assert put["headers"]["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"hello").digest()).decode()
@@ -121,7 +121,7 @@ def test_a_large_file_goes_in_parts(service: Any) -> None:
     assert service.open(intent)[0]["part_size"] == 8 * MIB
     parts = f"/v1/uploads/{intent['upload_id']}/parts"
     crc = base64.b64encode(b"12345678").decode()
-    status, reply = service.call("POST", parts, {"sign": [{"part": n, "crc64nvme": crc} for n in (1, 2, 3)]})
+    _, reply = service.call("POST", parts, {"sign": [{"part": n, "crc64nvme": crc} for n in (1, 2, 3)]})
     assert [p["headers"]["content-length"] for p in reply["signed"]] == [str(8 * MIB), str(8 * MIB), str(MIB)]
     assert service.call("POST", parts, {"sign": [{"part": 4, "crc64nvme": crc}]})[0] == 400
     item = {"upload_id": intent["upload_id"]}
@@ -197,8 +197,45 @@ def test_bytes_that_have_not_arrived_are_asked_for(service: Any) -> None:
     intent = service.intent()
     service.open(intent)
     assert service.complete({"upload_id": intent["upload_id"]})[0]["problem"]["type"].endswith("incomplete")
-    service.send(intent, b"short")
-    assert service.complete({"upload_id": intent["upload_id"]})[0]["outcome"] == "done"
+    service.send(intent, b"hell")
+    assert service.complete({"upload_id": intent["upload_id"]})[0]["problem"]["type"].endswith("upload-lost")
+
+
+def test_an_id_may_come_once_in_a_request(service: Any) -> None:
+    intent = service.intent()
+    assert service.call("POST", "/v1/uploads", {"intents": [intent, intent]})[0] == 400
+    twin = service.intent(node_id=intent["node_id"])
+    first, second = service.open(intent, twin)
+    assert (first["outcome"], second["outcome"]) == ("put", "problem")
+
+
+def test_completing_and_the_queue_at_once_make_one_node(service: Any) -> None:
+    intent = service.intent(name="one")
+    service.open(intent)
+    service.send(intent)
+    table = context().table
+    write, raced = table.write, []
+
+    def write_late(actions: Any) -> None:
+        if not raced:
+            raced.append(True)
+            service.tell(f"c/{ALICE}/{intent['upload_id']}")
+        write(actions)
+
+    table.write = write_late
+    assert service.complete({"upload_id": intent["upload_id"]})[0]["node"]["name"] == "one"
+    assert service.call("GET", "/v1/account")[1]["sequence"] == 1
+
+
+def test_a_full_account_is_told_at_completion_too(service: Any) -> None:
+    intents = [service.intent(b"a"), service.intent(b"b")]
+    service.open(*intents)
+    for intent, data in zip(intents, (b"a", b"b"), strict=True):
+        service.send(intent, data)
+    object.__setattr__(context().settings, "quota_bytes", 1)
+    results = service.complete(*({"upload_id": i["upload_id"]} for i in intents))
+    assert [r["outcome"] for r in results] == ["done", "problem"]
+    assert results[1]["problem"]["type"].endswith("quota-exceeded")
 
 
 def test_the_largest_batches_stay_under_128_kib(service: Any) -> None:
