@@ -168,6 +168,8 @@ class _Order:
         for index, operation in enumerate(self._operations):
             if not isinstance(operation, Trash | Forget):
                 self._after(index, makes.get(operation.item.parent_item))
+                if isinstance(operation, MakeFolder | Upload):
+                    self._after(index, relocates.get(operation.item.item_id))
                 for place in _needed(operation):
                     if frees.get(place, index) != index:
                         self._for_place[index].add(frees[place])

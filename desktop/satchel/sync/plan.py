@@ -86,6 +86,7 @@ class _Planner:
         for items in dirt.under.values():
             self._items.update((item.item_id, item) for item in items)
         self._now: dict[str, Item] = {}
+        self._making: set[str] = set()
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
         self._new_files: list[tuple[str, str, Entry]] = []
@@ -184,6 +185,7 @@ class _Planner:
         self._ensure(parent, path)
         made = self._new_item(parent, entry)
         self._now[made.item_id] = made
+        self._making.add(made.item_id)
         self._operations.append(MakeFolder(made, path))
         self._compare(path, made.item_id, self._dirt.inside.get(path, ()), (), ())
 
@@ -251,6 +253,8 @@ class _Planner:
             self._waiting.add(path)
         if item.state != "live":
             self._operations.append(Settle(local, path, item))
+            if item.state == "intended" and item.kind == "folder":
+                self._remake(local, path)
             return
         self._ensure(parent, path)
         new_parent = self._node_of(parent) if parent != item.parent_item else item.remote_parent
@@ -292,14 +296,17 @@ class _Planner:
         self._operations.append(Settle(item, path, before))
 
     def _ensure(self, item_id: str, path: str) -> None:
-        """A folder that a remote delete took is made anew before something goes into it."""
+        """A folder that a remote delete took, or that a crash left unmade, is made before something goes into it."""
         if item_id == TOP:
             return
         item = self._now.get(item_id) or self._items[item_id]
-        if item.state == "trashed":
+        if item.state != "live":
             self._remake(item, path.rpartition("/")[0])
 
     def _remake(self, item: Item, path: str) -> None:
+        if item.item_id in self._making:
+            return
+        self._making.add(item.item_id)
         self._ensure(item.parent_item, path)
         made = self._anew(item)
         self._now[item.item_id] = made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from satchel.core.names import name_key
@@ -81,6 +81,7 @@ def tidy(world):
         seen.add(key)
 
 
+@example([("sync",), ("mkdir", "b/a"), ("crash", 1), ("write", "a", ""), ("rename", "b", "a")])
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(edits, max_size=25))
 def test_after_any_history_both_sides_are_equal_and_quiet(history):
