@@ -167,10 +167,9 @@ class Line:
             return
         if error.path is None:
             error.path = upload.request.path
-        abort = upload.id if isinstance(error, FileGoneError) and upload.may_be_open else None
-        self.ledger.fail(upload, epoch, error)
-        if abort is not None:
-            self.to_abort.put(abort, 0)  # its page says that the sender stopped, rather than on its way for ever
+        gone = isinstance(error, FileGoneError) and upload.may_be_open
+        if self.ledger.fail(upload, epoch, error) and gone:
+            self.to_abort.put(upload.id, 0)  # its page says that the sender stopped, rather than on its way for ever
 
     def refused(self, upload: Upload, epoch: int, problem: Problem | None) -> None:
         """The service's word on this upload."""
@@ -188,17 +187,21 @@ class Line:
 
     def look_again(self, upload: Upload, epoch: int) -> None:
         """S3 or the service knows the upload no more as open: it may be lost, or done by somebody else. Open tells."""
-        upload.tries["unknown"] += 1
-        if upload.tries["unknown"] > LOSSES:
-            self.lost(upload, epoch)
-            return
         with self.ledger.lock:
-            if self.ledger.fresh(upload, epoch):
+            if not self.ledger.fresh(upload, epoch):
+                return
+            upload.tries["unknown"] += 1
+            if upload.tries["unknown"] <= LOSSES:
                 self.prepare(upload, self.ledger.again(upload))
+                return
+        self.lost(upload, epoch)
 
     def lost(self, upload: Upload, epoch: int) -> None:
         """What was sent is gone: send it again, to the same node and link."""
-        upload.tries["lost"] += 1
+        with self.ledger.lock:
+            if not self.ledger.fresh(upload, epoch):
+                return
+            upload.tries["lost"] += 1
         if upload.tries["lost"] > LOSSES:
             self.stumbled(upload, epoch, SatchelError("What was sent got lost, again and again", "Try again later."))
         else:
@@ -217,13 +220,15 @@ class Line:
 
     def _changed(self, upload: Upload, epoch: int) -> None:
         error = changed(upload.request.path)
-        upload.tries["changed"] += 1
+        with self.ledger.lock:
+            if not self.ledger.fresh(upload, epoch):
+                return  # several connections find out at once: one of them acts
+            upload.tries["changed"] += 1
         if upload.request.origin == "root" or upload.tries["changed"] > CHANGES:
             # A watched folder's own loop knows when it is quiet; a person is told.
-            abort = upload.id if upload.may_be_open else None
-            self.ledger.fail(upload, epoch, error)
-            if abort is not None and upload.request.origin == "root":
-                self.to_abort.put(abort, 2)
+            failed = self.ledger.fail(upload, epoch, error)
+            if failed and upload.may_be_open and upload.request.origin == "root":
+                self.to_abort.put(upload.id, 2)
             return
         self._renew(upload, epoch, delay=QUIET_S, message=f"{error.title} · {error.message}")
 

@@ -124,6 +124,7 @@ class Uploader:
                     self._held.append(upload)
 
     def resume(self, upload_id: str | None = None) -> None:
+        """One upload, or an end to the pause of everything; uploads paused one by one stay so."""
         with self._ledger.lock:
             if upload_id is None:
                 self._all_paused = False
@@ -131,9 +132,6 @@ class Uploader:
                 for upload in dict.fromkeys(held):
                     if not upload.state.final and upload.state is not State.PAUSED:
                         self._start(upload)
-                for upload in list(self._ledger.uploads.values()):
-                    if upload.state is State.PAUSED:
-                        self._unpause(upload)
             elif (upload_found := self._ledger.find(upload_id)) is not None and upload_found.state is State.PAUSED:
                 self._unpause(upload_found)
 

@@ -206,14 +206,16 @@ class Ledger:
         _settle(upload.ticket.done, node)
         self._on_change()
 
-    def fail(self, upload: Upload, epoch: int, error: SatchelError) -> None:
+    def fail(self, upload: Upload, epoch: int, error: SatchelError) -> bool:
+        """False when the work was stale: many hands may stumble over the same thing."""
         with self.lock:
             if not self.fresh(upload, epoch):
-                return
+                return False
             upload.error = error
             self._end(upload, State.FAILED, f"{error.title}. {error.message}" if error.message else error.title)
         _refuse(upload.ticket, error)
         self._on_change()
+        return True
 
     def cancel(self, upload: Upload) -> bool:
         with self.lock:

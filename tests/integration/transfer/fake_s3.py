@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -77,12 +78,18 @@ class FakeS3:
         self.delay = 0.0
         self.lock = threading.Lock()
         self._server: Any = None
+        self.tls: ssl.SSLContext | None = None
         self.port = 0
         self.up()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def secure(self, tls: ssl.SSLContext) -> None:
+        self.down()
+        self.tls = tls
+        self.up()
 
     def up(self) -> None:
         fake = self
@@ -94,6 +101,11 @@ class FakeS3:
             daemon_threads = True
             allow_reuse_address = True
             request_queue_size = 64
+
+            def finish_request(self, request: Any, client_address: Any) -> None:
+                # The handshake belongs into the connection's thread.
+                wrapped = fake.tls.wrap_socket(request, server_side=True) if fake.tls else request
+                super().finish_request(wrapped, client_address)
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass

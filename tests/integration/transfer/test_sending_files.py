@@ -281,6 +281,21 @@ def test_a_paused_upload_goes_on_and_sends_no_part_twice(world: World, one: bool
     assert len(world.s3.wire) == len(set(world.s3.wire)) == 8
 
 
+def test_an_upload_paused_by_itself_stays_so_when_all_go_on(world: World) -> None:
+    world.s3.fail("stall")
+    uploader = world.start(connections=1)
+    ticket = uploader.submit(world.request(world.file("big", LARGE)))
+    assert world.s3.reached.wait(5)
+    uploader.pause(ticket.upload_id)
+    uploader.pause()
+    other = uploader.submit(world.request(world.file("other", 10)))
+    world.s3.release.set()
+    assert world.s3.objects == {}
+    uploader.resume()
+    other.done.result(5)
+    assert uploader.progress()[0].state is TransferState.PAUSED
+
+
 def test_a_failed_upload_can_be_retried(world: World) -> None:
     path = world.file("f", 1000)
     world.service.problems["f"] = "quota-exceeded"
