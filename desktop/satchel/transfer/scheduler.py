@@ -146,8 +146,10 @@ class Uploader:
                 self._take_left(stored)
                 self._store.save(replace(stored, state=State.CANCELLED, message=""))
                 self._line.to_abort.put(upload_id, 0)
-            elif self._ledger.cancel(upload):
-                self._line.to_abort.put(upload.id, 0)
+                return
+        # Without the lock: whoever waits for the ticket is called from here.
+        if self._ledger.cancel(upload):
+            self._line.to_abort.put(upload.id, 0)
 
     def retry(self, upload_id: str) -> Ticket:
         """A failed upload once more, or one that waits at once. Raises `UsageError` when it is not known."""
