@@ -75,6 +75,15 @@ def test_an_update_keeps_what_was_chosen_before(cloud: LocalCloud, second: str) 
     assert environment["Variables"]["TRASH_DAYS"] == "3"
 
 
+def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: str) -> None:
+    made = deploy.deploy(second, aws=cloud.aws, parameters={"AllowedDomains": "example.com,example.org"})
+
+    pool = cloud.aws.client("cognito-idp").describe_user_pool(UserPoolId=made.outputs["UserPoolId"])["UserPool"]
+    asked = cloud.aws.client("lambda").get_function(FunctionName=pool["LambdaConfig"]["PreSignUp"])["Configuration"]
+    assert asked["FunctionName"] == f"{second}-identity"
+    assert asked["Environment"]["Variables"]["ALLOWED_DOMAINS"] == "example.com,example.org"
+
+
 def test_destroy_leaves_nothing_behind(cloud: LocalCloud, second: str) -> None:
     left = set(all_names(cloud))
 
