@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import queue
 import secrets
@@ -25,18 +26,19 @@ import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, Self
 
 from satchel.core import errors
 
 Emit = Callable[[Any], None]
 Handler = Callable[[str, dict[str, Any], Emit], Awaitable[Any]]
 
+log = logging.getLogger(__name__)
+
 _RENDEZVOUS = "engine.json"
+_MAX_REQUEST = 16 * 1024 * 1024
 
 
 class ControlServer:
@@ -50,11 +52,13 @@ class ControlServer:
         self._home = home
         self._loop = loop
         self._handler = handler
-        key = secrets.token_bytes(32)
+        self._key = key = secrets.token_bytes(32)
+        self._running: list[str] = []
         address = _address(home)
         if sys.platform != "win32":
             Path(address).unlink(missing_ok=True)
-        self._listener = Listener(address, authkey=key, backlog=16)
+        # The challenge is held in each connection's own thread: a silent client must not keep the others out.
+        self._listener = Listener(address, backlog=16)
         if sys.platform != "win32":
             Path(address).chmod(0o600)
         _write_private(
@@ -64,13 +68,17 @@ class ControlServer:
         self._accepting = threading.Thread(target=self._accept, name="control-accept", daemon=True)
         self._accepting.start()
 
+    def busy(self, *, but: tuple[str, ...] = ()) -> bool:
+        """Whether requests are under way, those of the methods `but` left out."""
+        return any(method not in but for method in list(self._running))
+
     def close(self) -> None:
         """Stop answering; requests under way are cut off."""
         self._closing.set()
         (self._home / _RENDEZVOUS).unlink(missing_ok=True)
         # accept() does not wake when its socket is closed from another thread: knock.
         with contextlib.suppress(OSError, EOFError, AuthenticationError):
-            Client(self._listener.address, authkey=b"closing").close()
+            Client(self._listener.address).close()
         self._accepting.join(timeout=2)
         self._listener.close()
 
@@ -83,12 +91,24 @@ class ControlServer:
             threading.Thread(target=self._serve, args=(connection,), name="control", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
-        with contextlib.closing(connection), contextlib.suppress(EOFError, OSError):
+        with contextlib.closing(connection), contextlib.suppress(EOFError, OSError, AuthenticationError):
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
             while not self._closing.is_set():
-                request = json.loads(connection.recv_bytes())
-                self._answer(connection, str(request.get("method", "")), request.get("params") or {})
+                try:
+                    request = json.loads(connection.recv_bytes(_MAX_REQUEST))
+                    method, params = str(request["method"]), dict(request.get("params") or {})
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    return
+                self._running.append(method)
+                try:
+                    self._answer(connection, method, params)
+                finally:
+                    self._running.remove(method)
 
     def _answer(self, connection: Connection, method: str, params: dict[str, Any]) -> None:
+        import msgspec  # noqa: PLC0415 - clients do without it
+
         frames: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
         async def run() -> None:
@@ -101,6 +121,7 @@ class ControlServer:
                 frames.put(("error", errors.CancelledError("Cancelled").to_dict()))
                 raise
             except Exception as error:
+                log.exception("%s ran into a bug", method)
                 frames.put(("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict()))
                 raise
 
@@ -113,7 +134,7 @@ class ControlServer:
                     if self._closing.is_set() or (connection.poll(0) and not _still_there(connection)):
                         raise EOFError from None
                     continue
-                connection.send_bytes(msgspec.json.encode({kind: value}))
+                connection.send_bytes(_encoded(msgspec.to_builtins({kind: value})))
                 if kind != "event":
                     return
         finally:
@@ -131,6 +152,15 @@ class EngineClient:
         self._home = home
         self._connect().close()
 
+    def close(self) -> None:
+        """Done with the engine. Ends it when it was started for this line (see `host.connect`)."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def call(self, method: str, /, **params: Any) -> Any:
         """The result of a command as plain JSON values. Raises the `SatchelError` that the engine answered with."""
         for kind, value in self.stream(method, **params):
@@ -142,7 +172,7 @@ class EngineClient:
         """`("event", value)` any number of times, then `("result", value)`. Closing the iterator cancels."""
         with contextlib.closing(self._connect()) as connection:
             try:
-                connection.send_bytes(msgspec.json.encode({"method": method, "params": params}))
+                connection.send_bytes(_encoded({"method": method, "params": params}))
                 while True:
                     frame = json.loads(connection.recv_bytes())
                     if "error" in frame:
@@ -160,6 +190,11 @@ class EngineClient:
             return Client(found["address"], authkey=bytes.fromhex(found["key"]))
         except (OSError, EOFError, ValueError, KeyError, AuthenticationError) as error:
             raise errors.EngineError("No engine is running", f"Nothing answers for {self._home}.") from error
+
+
+def _encoded(value: Any) -> bytes:
+    # ASCII only: paths of Linux may hold bytes that are no text, which Python shows as lone surrogates.
+    return json.dumps(value).encode()
 
 
 def _still_there(connection: Connection) -> bool:

@@ -1,0 +1,258 @@
+"""What each command does, mostly: ask the engine, print its answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from satchel.core.errors import EXIT_DONE, EXIT_FAILED, UsageError
+
+from .output import Output, clean, size_text
+
+
+def run(options: argparse.Namespace, out: Output) -> int:
+    """The exit code. Raises the `SatchelError` family."""
+    if options.command in ("app", None):
+        return _app()
+    if options.command in ("demo", "local", "deploy", "destroy"):
+        from . import hosting  # noqa: PLC0415 - boto3 and all that
+
+        return hosting.run(options, out)
+    from satchel.engine.home import home_folder  # noqa: PLC0415 - not for --help
+    from satchel.engine.host import connect  # noqa: PLC0415
+
+    resident = options.command == "sync" and not options.once
+    with connect(home_folder(), resident=resident) as engine:
+        return int(_COMMANDS[options.command](engine, options, out))
+
+
+def _app() -> int:
+    import subprocess  # noqa: PLC0415
+
+    return subprocess.run([sys.executable, "-m", "satchel.app.main"], check=False).returncode
+
+
+def _put(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    paths = [str(Path(path).absolute()) for path in options.paths]
+    asked = {"paths": paths, "to": options.to, "link": options.link, "wait": True, "patient": False}
+    result, printed = _streamed(engine, out, "drop", asked)
+    for url in result["links"]:
+        if url not in printed and options.link:
+            out.line(url)
+    failed = [item for item in result["items"] if item["error"]]
+    for item in failed:
+        out.line(f"satchel: {clean(item['path'])}: {clean(item['error'])}", err=True)
+    if not options.link:
+        for item in result["items"]:
+            if not item["error"]:
+                out.line(clean(item["remote_path"] or ""))
+    out.document(result)
+    return EXIT_FAILED if failed else EXIT_DONE
+
+
+def _get(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    dest = str(Path(options.output or ".").absolute())
+    result, _ = _streamed(engine, out, "get", {"source": options.source, "dest": dest, "force": options.force})
+    out.line(clean(result["path"]))
+    out.document(result)
+    return EXIT_DONE
+
+
+def _streamed(engine: Any, out: Output, method: str, params: dict[str, Any]) -> tuple[Any, set[str]]:
+    """The result, and the links that were printed already."""
+    printed: set[str] = set()
+    with out.bar() as bar, closing(engine.stream(method, **params)) as events:
+        for kind, value in events:
+            if kind == "result":
+                return value, printed
+            bar.row(value)
+            url = value.get("link_url")
+            if url and url not in printed:
+                printed.add(url)
+                out.line(url)
+    raise UsageError("The engine did not answer", "Try again.")
+
+
+def _ls(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    nodes = engine.call("ls", path=options.path)
+    out.document(nodes)
+    for node in nodes:
+        size = size_text(node["revision"]["size"]) if node.get("revision") else ""
+        out.line(f"{size:>8}  {clean(node['name'])}{'/' if node['kind'] == 'folder' else ''}")
+    return EXIT_DONE
+
+
+def _mkdir(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    out.document(engine.call("mkdir", path=options.path))
+    return EXIT_DONE
+
+
+def _mv(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    out.document(engine.call("mv", source=options.source, dest=options.dest))
+    return EXIT_DONE
+
+
+def _rm(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    engine.call("rm", path=options.path)
+    out.document({"removed": options.path})
+    return EXIT_DONE
+
+
+def _link(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    if options.what == "list" and options.token is None:
+        links = engine.call("link_list")
+        out.document(links)
+        for link in links:
+            where = link["url"] or f"{link['link_id']} (its address is known where it was made)"
+            out.line(f"{link['state']:<8} {link['downloads']:>5} downloads  {clean(link['name'])}  {where}")
+        return EXIT_DONE
+    if options.what == "revoke":
+        if options.token is None:
+            raise UsageError("Which link?", "Say `satchel link revoke TOKEN`.")
+        engine.call("link_revoke", token=options.token)
+        out.document({"revoked": options.token})
+        return EXIT_DONE
+    if options.token is not None:
+        raise UsageError(f"“{options.token}” is one word too many", "Say `satchel link PATH`.")
+    expires = None
+    if options.expires is not None:
+        import time  # noqa: PLC0415
+
+        expires = int(time.time() * 1000) + options.expires
+    link = engine.call("link_create", path=options.what, expires_ms=expires)
+    out.document(link)
+    out.line(link["url"])
+    return EXIT_DONE
+
+
+def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    if options.action == "list":
+        rows = engine.call("root_list")
+        out.document(rows)
+        for row in rows:
+            out.line(f"{clean(row['path'])} -> {clean(row['remote_path'])}")
+    elif options.action == "add":
+        row = engine.call("root_add", dir=str(Path(options.dir).absolute()), to=options.to)
+        out.document(row)
+        out.line(f"{clean(row['path'])} is kept in step with {clean(row['remote_path'])} while Satchel runs.")
+    else:
+        engine.call("root_remove", root_id_or_dir=options.dir)
+        out.document({"removed": options.dir})
+    return EXIT_DONE
+
+
+def _sync(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    if not options.once:
+        engine.call("whoami")
+        engine.call("root_list")  # refuses when nobody is signed in
+    said = ""
+    snapshot: dict[str, Any] = {}
+    with closing(engine.stream("sync_once" if options.once else "watch")) as events:
+        for kind, value in events:
+            if "headline" not in value:
+                continue
+            snapshot = value
+            out.document(value if kind == "result" or not options.once else {"status": value})
+            if value["headline"] != said and kind != "result":
+                said = value["headline"]
+                out.line(clean(said), err=True)
+    held = [held for root in snapshot.get("roots", ()) for held in root["held"]]
+    for one in held:
+        out.line(f"satchel: {clean(one['path'])}: {clean(one['reason'])}. {clean(one['remedy'])}", err=True)
+    in_step = all(root["state"] == "in_step" for root in snapshot.get("roots", ()))
+    out.line("Everything is in step." if in_step else "Not everything is in step.")
+    return EXIT_DONE if in_step else EXIT_FAILED
+
+
+def _status(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    del options
+    found = engine.call("status")
+    out.document(found)
+    out.line(clean(found["headline"]))
+    if found["account"]["state"] == "signed_in":
+        out.line(_who(found["account"]))
+    for root in found["roots"]:
+        out.line(f"{clean(root['path'])} -> {clean(root['remote_path'])}: {root['state'].replace('_', ' ')}")
+        for held in root["held"]:
+            out.line(f"  {clean(held['path'])}: {clean(held['reason'])}. {clean(held['remedy'])}")
+    for row in found["transfers"]:
+        if row["state"] not in ("done", "cancelled"):
+            out.line(f"{clean(row['name'])}: {clean(row['message'] or row['state'])}")
+    for notice in found["notices"]:
+        out.line(f"{notice['title']}. {notice['detail']}")
+    return EXIT_DONE
+
+
+def _diagnose(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    result = engine.call("diagnose", dest=str(Path(options.output or "satchel-diagnose.zip").absolute()))
+    out.document(result)
+    out.line(result["path"])
+    return EXIT_DONE
+
+
+def _login(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    lines = iter(sys.stdin.readline, "") if options.password_stdin else iter(())
+    password = _secret("Password: ", lines, options.password_stdin)
+    asked = {"site": options.site, "email": options.email, "password": password}
+    result = engine.call("login", **asked)
+    if result["outcome"] == "new_password_required":
+        new = _secret("This account wants a new password: ", lines, options.password_stdin)
+        result = engine.call("login", new_password=new, **asked)
+    account = result["account"]
+    out.document(account)
+    out.line(_who(account))
+    if not account["remembered"]:
+        out.line(
+            "satchel: there is no keyring to keep you signed in, so this ends with the engine. Unlock or install a "
+            "keyring, keep Satchel running, or set SATCHEL_PASSWORD_FILE.",
+            err=True,
+        )
+    return EXIT_DONE
+
+
+def _secret(prompt: str, lines: Any, from_stdin: bool) -> str:
+    if not from_stdin:
+        import getpass  # noqa: PLC0415
+
+        if not sys.stdin.isatty():
+            raise UsageError("There is nobody to ask for the password", "Use --password-stdin.")
+        return getpass.getpass(prompt)
+    line = str(next(lines, "")).rstrip("\r\n")
+    if not line:
+        raise UsageError("There is no password on standard input", f"It was to be: {prompt.rstrip(': ').lower()}.")
+    return line
+
+
+def _logout(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    del options
+    engine.call("logout")
+    out.document({"state": "signed_out"})
+    out.line("Signed out.")
+    return EXIT_DONE
+
+
+def _whoami(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    del options
+    account = engine.call("whoami")
+    if account["state"] != "signed_in":
+        from satchel.core.errors import NotSignedInError  # noqa: PLC0415
+
+        raise NotSignedInError("Nobody is signed in", "Sign in first: satchel login SITE --email YOU")
+    out.document(account)
+    out.line(_who(account))
+    return EXIT_DONE
+
+
+def _who(account: dict[str, Any]) -> str:
+    quota = account["quota_bytes"]
+    used = f"{size_text(account['used_bytes'])}" + (f" of {size_text(quota)}" if quota is not None else "")
+    return f"{account['email']} at {account['site']}, {used} used"
+
+
+_COMMANDS = {
+    "put": _put, "get": _get, "ls": _ls, "mkdir": _mkdir, "mv": _mv, "rm": _rm, "link": _link, "root": _root,
+    "sync": _sync, "status": _status, "diagnose": _diagnose, "login": _login, "logout": _logout, "whoami": _whoami,
+}  # fmt: skip

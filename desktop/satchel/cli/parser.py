@@ -1,0 +1,118 @@
+"""What can be typed after `satchel`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from satchel import __version__
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Every command takes `--json`, before or after its name."""
+    both = argparse.ArgumentParser(add_help=False)
+    both.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, one document a line")
+    parser = argparse.ArgumentParser(
+        prog="satchel",
+        description="Drop a file, get a link; keep a folder in step. Without a command, the window opens.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not signed in, 4 offline. SATCHEL_HOME moves all it keeps.",
+    )
+    parser.add_argument("--version", action="version", version=f"satchel {__version__}")
+    parser.add_argument("--json", action="store_true", default=False, help="print JSON, one document a line")
+    parser.set_defaults(command="app")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[both])
+
+    _sharing(add)
+    _folders(add, both)
+    _account(add)
+    _hosting(add, both)
+    return parser
+
+
+def _sharing(add) -> None:  # type: ignore[no-untyped-def] # argparse's own makers
+    put = add("put", "Send files and folders")
+    put.add_argument("paths", nargs="+", metavar="PATH")
+    put.add_argument("--to", metavar="FOLDER", help="remote folder, made when missing (else /Drops)")
+    put.add_argument("--link", action="store_true", help="print a share link for each")
+    get = add("get", "Fetch a file or folder, by its path or a link")
+    get.add_argument("source", metavar="LINK-or-PATH")
+    get.add_argument("-o", "--output", metavar="DEST", help="file or folder to write (else here)")
+    get.add_argument("-f", "--force", action="store_true", help="replace what is there")
+    ls = add("ls", "List a remote folder")
+    ls.add_argument("path", nargs="?", default="/", metavar="PATH")
+    add("mkdir", "Make a remote folder").add_argument("path", metavar="PATH")
+    mv = add("mv", "Rename or move in the account")
+    mv.add_argument("source", metavar="PATH")
+    mv.add_argument("dest", metavar="DEST")
+    add("rm", "Put into the account's trash").add_argument("path", metavar="PATH")
+    link = add("link", "Make a link: `link PATH`; `link list`; `link revoke TOKEN`")
+    link.add_argument("what", metavar="PATH | list | revoke")
+    link.add_argument("token", nargs="?", metavar="TOKEN")
+    link.add_argument("--expires", type=_duration, metavar="TIME", help="how long it lives: 30m, 12h, 7d")
+
+
+def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
+    root = add("root", "Folders of this computer that are kept in step").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    new = root.add_parser("add", help="keep a folder in step", parents=[both])
+    new.add_argument("dir", metavar="DIR")
+    new.add_argument("--to", metavar="FOLDER", help="remote folder (else one of the same name)")
+    root.add_parser("list", help="list them", parents=[both])
+    root.add_parser("remove", help="stop keeping it in step; no file is touched", parents=[both]).add_argument(
+        "dir", metavar="DIR"
+    )
+    add("sync", "Keep the folders in step").add_argument("--once", action="store_true", help="until they are, then end")
+    add("status", "Say what is going on")
+    add("diagnose", "Write a bundle for whoever helps, without names or secrets").add_argument(
+        "-o", "--output", metavar="FILE"
+    )
+
+
+def _account(add) -> None:  # type: ignore[no-untyped-def] # as above
+    login = add("login", "Sign in")
+    login.add_argument("site", metavar="SITE")
+    login.add_argument("--email", required=True, metavar="E")
+    login.add_argument("--password-stdin", action="store_true", help="read the password's line from standard input")
+    add("logout", "Sign out")
+    add("whoami", "Say who is signed in")
+
+
+def _hosting(add, both) -> None:  # type: ignore[no-untyped-def] # as above
+    demo = add("demo", "Try everything on this computer alone")
+    demo.add_argument("--headless", action="store_true", help="without the window")
+    local = add("local", "A cloud of your own on this computer").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    for name, text in (("up", "start it"), ("down", "stop it"), ("status", "say how it is")):
+        one = local.add_parser(name, help=text, parents=[both])
+        one.add_argument("--state", metavar="DIR", help="where it keeps everything")
+        if name == "up":
+            one.add_argument("--port", type=int, metavar="N", help="the site's port")
+    for name, text in (("deploy", "Create or update the service in AWS"), ("destroy", "Delete it from AWS")):
+        one = add(name, text)
+        one.add_argument("--stack", required=True, metavar="NAME")
+        one.add_argument("--region", metavar="REGION")
+        one.add_argument("--profile", metavar="NAME")
+        if name == "deploy":
+            one.add_argument("--parameter", action="append", default=[], type=_pair, metavar="KEY=VALUE")
+        else:
+            one.add_argument("--erase", metavar="NAME", help="the stack's name again, to delete what users keep")
+
+
+def _duration(text: str) -> int:
+    """Milliseconds of `30m`, `12h` or `7d`."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError("a time looks like 30m, 12h or 7d")
+    return int(found[1]) * {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[found[2]]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError("a parameter looks like KEY=VALUE")
+    return key, value

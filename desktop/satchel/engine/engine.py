@@ -1,0 +1,232 @@
+"""The engine of one home: what it is made of, how it starts and ends, and what it tells its faces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from satchel.account import Session
+from satchel.core.errors import NotSignedInError, SatchelError
+from satchel.core.status import AccountStatus, Notice, RecentLink, SignInResult, Snapshot
+
+from . import commands, settings
+from .home import settings_file
+from .parts import Parts
+from .services import Services
+from .status import snapshot
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.1
+"""Seconds between two snapshots, at least."""
+
+WHILE_MOVING = 0.5
+"""Seconds after which rates and times left are looked at again."""
+
+_LINKS = 20
+
+
+class Engine:
+    """One per home; all of it on one asyncio loop, blocking work in pools."""
+
+    def __init__(self, home: Path, services: Services | None = None) -> None:
+        self.home = home
+        self.services = services or Services()
+        self.settings = settings.Settings()
+        self.parts: Parts | None = None
+        self.resident = False
+        self._session: Session = self.services.session(home)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._poked = False
+        self._watchers: set[Callable[[Any], None]] = set()
+        self._last: Snapshot | None = None
+        self._publisher: asyncio.Task[None] | None = None
+        self._switching = asyncio.Lock()
+
+    async def start(self, *, resident: bool = True) -> None:
+        """Needs no network. Raises `JournalError`, and `UsageError` for broken settings."""
+        self._loop = asyncio.get_running_loop()
+        self.settings = settings.load(settings_file(self.home))
+        signed_in = await asyncio.to_thread(self._session.restore)
+        if signed_in is not None:
+            self.parts = Parts(self.home, self._session, signed_in, **self._given())
+        self._publisher = asyncio.create_task(self._publish(), name="publish")
+        if resident:
+            await self.stay()
+
+    async def stop(self) -> None:
+        if self._publisher is not None:
+            self._publisher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._publisher
+        parts, self.parts = self.parts, None
+        if parts is not None:
+            await parts.close()
+
+    async def handle(self, method: str, params: dict[str, Any], emit: Callable[[Any], None]) -> Any:
+        """Answer one request of a face."""
+        return await commands.run(self, method, params, emit)
+
+    async def stay(self) -> None:
+        """Become resident: go on with what was left, keep folders in step. May be called again."""
+        self.resident = True
+        if self.parts is not None:
+            await self.parts.stay()
+        self.changed()
+
+    def signed_in(self) -> Parts:
+        """Raises `NotSignedInError`."""
+        if self.parts is None:
+            raise NotSignedInError("Nobody is signed in", "Sign in first: satchel login SITE --email YOU")
+        return self.parts
+
+    async def login(self, site: str, email: str, password: str, new_password: str | None) -> SignInResult:
+        discovery = await asyncio.to_thread(self.services.discover, site)
+        async with self._switching:
+            outcome = await asyncio.to_thread(self._session.sign_in, discovery, email, password, new_password)
+            account = self._session.account
+            if outcome == "new_password_required" or account is None:
+                return SignInResult("new_password_required", AccountStatus(site=discovery.site, email=email))
+            await self._replace_parts()
+            self.parts = Parts(self.home, self._session, account, **self._given())
+        with contextlib.suppress(SatchelError):
+            await self.parts.look()
+        if self.resident:
+            await self.stay()
+        return SignInResult("signed_in", self.account())
+
+    async def logout(self) -> None:
+        async with self._switching:
+            await self._replace_parts()
+            await asyncio.to_thread(self._session.sign_out)
+        self.changed()
+
+    async def change_settings(self, values: dict[str, Any]) -> settings.Settings:
+        self.settings = await asyncio.to_thread(settings.change, settings_file(self.home), values)
+        self.changed()
+        return self.settings
+
+    def account(self) -> AccountStatus:
+        if self.parts is None:
+            return AccountStatus()
+        if self.parts.ended is not None:
+            return replace(self.parts.account, state="signed_out")
+        return self.parts.account
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something may differ. From any thread, as often as one likes."""
+        if not self._poked and self._loop is not None:
+            self._poked = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._changed.set)
+
+    def show(self) -> None:
+        """Ask the app to come forward."""
+        for watcher in list(self._watchers):
+            watcher({"show": True})
+
+    @contextlib.asynccontextmanager
+    async def watching(self, emit: Callable[[Any], None]) -> AsyncIterator[None]:
+        """Snapshots to `emit`, now and whenever they differ."""
+        self._watchers.add(emit)
+        try:
+            emit(await self.snapshot())
+            yield
+        finally:
+            self._watchers.discard(emit)
+
+    async def snapshot(self) -> Snapshot:
+        """What is so now."""
+        parts = self.parts
+        links: list[RecentLink] = []
+        if parts is not None:
+            await asyncio.get_running_loop().run_in_executor(parts.pool, lambda: _refresh(parts))
+            links = [
+                RecentLink(link.link_id, link.name, link.url, link.created_ms)
+                for link in parts.journal.links.recent(_LINKS)
+            ]
+        return snapshot(
+            self.account(),
+            online=parts is None or parts.online,
+            paused=self.settings.paused,
+            watching=self.resident,
+            transfers=parts.transfers.rows() if parts else (),
+            links=links,
+            roots=parts.roots.rows() if parts else (),
+            notices=self._notices(),
+        )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        parts, found = self.parts, []
+        if parts is None:
+            return ()
+        if parts.ended is not None:
+            found.append(Notice("session-ended", parts.ended.title, parts.ended.message))
+        if not self._session.remembered:
+            found.append(
+                Notice(
+                    "not-remembered",
+                    "There is no keyring to keep you signed in",
+                    "You stay signed in until Satchel ends. Unlock or install a keyring, then sign in again.",
+                )
+            )
+        if parts.journal.set_aside is not None:
+            found.append(
+                Notice(
+                    "journal-set-aside",
+                    "Satchel's memory was damaged and begins anew",
+                    f"Nothing is lost: folders are compared afresh. The old one is at {parts.journal.set_aside}.",
+                )
+            )
+        if not self.resident and parts.roots.rows():
+            found.append(
+                Notice("not-watching", "Folders are not kept in step now", "Start Satchel, or run `satchel sync`.")
+            )
+        return tuple(found)
+
+    async def _publish(self) -> None:
+        while True:
+            moving = self._last is not None and self._last.transfers_active
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), WHILE_MOVING if moving else 30.0)
+            self._changed.clear()
+            self._poked = False
+            try:
+                await self._tell()
+            except Exception:
+                log.exception("telling the faces ran into a bug")
+            await asyncio.sleep(EVERY)
+
+    async def _tell(self) -> None:
+        before, now = self._last, await self.snapshot()
+        self._last = now
+        if now == before:
+            return
+        parts = self.parts
+        if parts is not None and before is not None and before.transfers_active > now.transfers_active:
+            parts.look_soon()  # the usage has changed
+            await asyncio.get_running_loop().run_in_executor(parts.pool, parts.transfers.settle)
+        if parts is not None and any(row.message for row in now.transfers if not row.state.final):
+            parts.look_soon()
+        for watcher in list(self._watchers):
+            watcher(now)
+
+    def _given(self) -> dict[str, Any]:
+        return {"settings": self.settings, "services": self.services, "on_change": self.changed}
+
+    async def _replace_parts(self) -> None:
+        parts, self.parts = self.parts, None
+        if parts is not None:
+            await parts.close()
+
+
+def _refresh(parts: Parts) -> None:
+    parts.transfers.update(parts.uploader.progress())

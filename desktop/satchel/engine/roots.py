@@ -1,0 +1,192 @@
+"""Watched folders: what `sync` needs from outside, and one `RootSync` for each folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TypeVar
+
+from satchel.cloud import Cloud
+from satchel.core.errors import RefusedError, UsageError
+from satchel.core.model import ChangePage, FolderIntent, FolderMade, Node, UploadRequest
+from satchel.core.names import printable
+from satchel.core.ports import Clock, Ids
+from satchel.core.status import RootRow
+from satchel.journal import Journal, WatchedRoot
+from satchel.sync import RootSync, add_root
+from satchel.transfer import Uploader
+
+from .transfers import Transfers
+
+T = TypeVar("T")
+
+
+class Remote:
+    """`sync.Remote` on the account's service."""
+
+    def __init__(self, cloud: Cloud, pool: Executor) -> None:
+        self._cloud = cloud
+        self._pool = pool
+
+    async def sequence(self) -> int:
+        return (await self._run(self._cloud.get_account)).sequence
+
+    async def make_folders(self, folders: list[FolderIntent]) -> list[FolderMade]:
+        return list(await self._run(lambda: self._cloud.make_folders(folders)))
+
+    async def move(self, node_id: str, *, parent_id: str | None = None, name: str | None = None) -> Node:
+        return await self._run(lambda: self._cloud.move_node(node_id, parent_id=parent_id, name=name))
+
+    async def trash(self, node_id: str) -> None:
+        await self._run(lambda: self._cloud.trash_node(node_id))
+
+    async def changes(self, after: int) -> ChangePage:
+        return await self._run(lambda: self._cloud.list_changes(after))
+
+    async def children(self, node_id: str) -> list[Node]:
+        return await self._run(lambda: list(self._cloud.children(node_id)))
+
+    async def find(self, path: str) -> Node | None:
+        try:
+            return await self._run(lambda: self._cloud.find_node(path))
+        except RefusedError as error:
+            if error.kind == "not-found":
+                return None
+            raise
+
+    def _run(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+class Uploads:
+    """`sync.Uploads` on the uploader, with a row for each file."""
+
+    def __init__(self, uploader: Uploader, transfers: Transfers, pool: Executor, clock: Clock) -> None:
+        self._uploader = uploader
+        self._transfers = transfers
+        self._pool = pool
+        self._clock = clock
+
+    async def upload(self, request: UploadRequest) -> Node:
+        ticket = await asyncio.get_running_loop().run_in_executor(self._pool, self._uploader.submit, request)
+        self._transfers.add_root_file(ticket, printable(request.name), printable(request.path), self._clock.now_ms())
+        # Shielded: a root that stops waiting leaves the upload to be taken up again.
+        return await asyncio.shield(asyncio.wrap_future(ticket.done))
+
+
+class Roots:
+    """All watched folders of the signed-in account. Use it on the engine's loop."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        remote: Remote,
+        uploads: Uploads,
+        *,
+        account_id: str,
+        pool: Executor,
+        clock: Clock,
+        ids: Ids,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._remote = remote
+        self._uploads = uploads
+        self._account_id = account_id
+        self._pool = pool
+        self._clock = clock
+        self._ids = ids
+        self._on_change = on_change
+        self._syncs: dict[str, RootSync] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._paused = False
+        self.resident = False
+        for root in journal.roots.all():
+            self._syncs[root.root_id] = self._made(root)
+
+    def stay(self) -> None:
+        """Keep all folders in step from now on."""
+        self.resident = True
+        for root_id in self._syncs:
+            self._start(root_id)
+
+    async def close(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        for sync in self._syncs.values():
+            await sync.close()
+
+    def rows(self) -> tuple[RootRow, ...]:
+        return tuple(sync.status() for sync in self._syncs.values())
+
+    async def add(self, folder: str, to: str | None) -> RootRow:
+        root = await self._blocking(
+            lambda: add_root(
+                self._journal, Path(folder), to, clock=self._clock, ids=self._ids, account_id=self._account_id
+            )
+        )
+        sync = self._syncs[root.root_id] = self._made(root)
+        if self._paused:
+            sync.pause()
+        if self.resident:
+            self._start(root.root_id)
+        self._on_change()
+        return sync.status()
+
+    async def remove(self, root_id_or_dir: str) -> None:
+        """Forget a folder; neither side's files are touched. Raises `UsageError`."""
+        given = root_id_or_dir
+        here = {given, str(Path(given).absolute()), str(Path(given).resolve())}
+        root = next((root for root in self._journal.roots.all() if root.root_id == given or root.path in here), None)
+        if root is None:
+            raise UsageError("This folder is not watched", "See `satchel root list`.", path=given)
+        task, sync = self._running.pop(root.root_id, None), self._syncs.pop(root.root_id, None)
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        elif sync is not None:
+            await sync.close()
+        await self._blocking(lambda: self._journal.roots.remove(root.root_id))
+        self._on_change()
+
+    async def sync_once(self) -> None:
+        await asyncio.gather(*(sync.sync_once() for sync in self._syncs.values()))
+
+    def pause(self) -> None:
+        self._paused = True
+        for sync in self._syncs.values():
+            sync.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        for sync in self._syncs.values():
+            sync.resume()
+
+    def retry(self) -> None:
+        """The service is back, or somebody asked."""
+        for sync in self._syncs.values():
+            sync.retry()
+
+    def _made(self, root: WatchedRoot) -> RootSync:
+        return RootSync(
+            root,
+            self._journal,
+            self._remote,
+            self._uploads,
+            blocking=self._blocking,
+            clock=self._clock,
+            ids=self._ids,
+            on_change=self._on_change,
+        )
+
+    def _start(self, root_id: str) -> None:
+        if root_id not in self._running:
+            self._running[root_id] = asyncio.create_task(self._syncs[root_id].run(), name=f"root {root_id}")
+
+    def _blocking(self, function: Callable[[], T], /) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, function)
