@@ -55,8 +55,8 @@ async def watch(engine: Engine, emit: Emit) -> None:
         await asyncio.Event().wait()
 
 
-async def show(engine: Engine, _: Emit) -> None:
-    engine.show()
+async def show(engine: Engine, _: Emit) -> bool:
+    return engine.show()
 
 
 async def settings_get(engine: Engine, _: Emit) -> dict[str, Any]:

@@ -128,10 +128,11 @@ class Engine:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._changed.set)
 
-    def show(self) -> None:
-        """Ask the app to come forward."""
+    def show(self) -> bool:
+        """Ask the app to come forward; False when there is none."""
         for watcher in list(self._watchers):
             watcher({"show": True})
+        return bool(self._watchers)
 
     @contextlib.asynccontextmanager
     async def watching(self, emit: Callable[[Any], None]) -> AsyncIterator[None]:

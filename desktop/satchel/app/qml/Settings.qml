@@ -1,0 +1,102 @@
+import QtQuick
+import QtQuick.Controls.Basic
+import QtQuick.Dialogs
+
+Flickable {
+    id: page
+    signal back
+    contentHeight: column.implicitHeight + 60
+    clip: true
+    Keys.onEscapePressed: back()
+
+    FolderDialog {
+        id: picker
+        title: qsTr("Choose a folder to watch")
+        onAccepted: satchel.addRoot(selectedFolder, remote.text)
+    }
+
+    component Section: Text {
+        color: Tokens.text
+        font.pixelSize: Tokens.heading - 2
+        font.weight: Font.DemiBold
+        Accessible.role: Accessible.Heading
+        Accessible.name: text
+    }
+
+    Column {
+        id: column
+        x: Tokens.margin
+        y: 25
+        width: page.width - 2 * Tokens.margin
+        spacing: 18
+
+        Row {
+            spacing: 14
+            PushButton { id: backButton; glyph: Icons.back; implicitWidth: 47; implicitHeight: 47; hint: qsTr("Back"); onClicked: page.back() }
+            Text { anchors.verticalCenter: parent.verticalCenter; text: qsTr("Settings"); color: Tokens.text; font.pixelSize: Tokens.title; font.weight: Font.DemiBold; Accessible.role: Accessible.Heading; Accessible.name: text }
+        }
+
+        Section { text: qsTr("Watched folders") }
+        Repeater {
+            model: satchel.roots
+            Rectangle {
+                id: root
+                required property var modelData
+                width: column.width
+                height: 74
+                radius: Tokens.radius
+                color: Tokens.card
+                border.width: 1
+                border.color: Tokens.line
+                Icon { id: sign; x: 20; anchors.verticalCenter: parent.verticalCenter; path: Icons.folder; color: Tokens.accent }
+                Column {
+                    anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: parent.verticalCenter }
+                    spacing: 3
+                    Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
+                    Text { width: parent.width; elide: Text.ElideRight; text: qsTr("Uploads to %1").arg(root.modelData.remote_path); textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
+                }
+                PushButton { id: remove; anchors { right: parent.right; rightMargin: 18; verticalCenter: parent.verticalCenter } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.removeRoot(root.modelData.root_id) }
+            }
+        }
+        Flow {
+            width: parent.width
+            spacing: 12
+            Field { id: remote; width: Math.min(320, column.width); label: qsTr("Remote folder (the folder's own name when empty)"); placeholder: "/Share" }
+            Item {
+                width: add.implicitWidth
+                height: 66
+                PushButton { id: add; anchors.bottom: parent.bottom; implicitHeight: 44; kind: "soft"; glyph: Icons.folder; text: qsTr("Add a folder…"); onClicked: picker.open() }
+            }
+        }
+
+        Section { text: qsTr("Look") }
+        Segmented {
+            name: qsTr("Look")
+            value: satchel.themeChoice
+            choices: [{ value: "system", text: qsTr("System") }, { value: "light", text: qsTr("Light") }, { value: "dark", text: qsTr("Dark") }]
+            onChosen: value => satchel.chooseTheme(value)
+        }
+
+        Section { text: qsTr("Start") }
+        PushButton {
+            kind: satchel.startsAtLogin ? "soft" : "plain"
+            glyph: satchel.startsAtLogin ? Icons.check : ""
+            text: satchel.startsAtLogin ? qsTr("Starts when you log in") : qsTr("Start when you log in")
+            Accessible.checkable: true
+            Accessible.checked: satchel.startsAtLogin
+            onClicked: satchel.startAtLogin(!satchel.startsAtLogin)
+        }
+
+        Section { text: qsTr("Account") }
+        Text {
+            width: parent.width
+            wrapMode: Text.Wrap
+            textFormat: Text.PlainText
+            color: Tokens.quiet
+            font.pixelSize: Tokens.small
+            text: qsTr("%1 at %2. %3").arg(satchel.email).arg(satchel.site).arg(satchel.remembered ? qsTr("The session is kept in this system's keyring.") : qsTr("This system has no keyring: the session lasts until Satchel quits."))
+        }
+        PushButton { text: qsTr("Sign out"); onClicked: { satchel.signOut(); page.back() } }
+    }
+    Component.onCompleted: backButton.forceActiveFocus()
+}

@@ -1,0 +1,82 @@
+"""How the window says sizes, rates and what a transfer is doing. Decimal units, as disks are sold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from satchel.core.model import TransferState
+
+State = TransferState
+_WORDS = {
+    State.WAITING: "Waiting",
+    State.HASHING: "Reading",
+    State.FINISHING: "Finishing",
+    State.CANCELLED: "Cancelled",
+    State.FAILED: "Failed",
+}
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+def size(count: float) -> str:
+    """`999 bytes`, `1.4 MB`, `86 MB`, `42.6 GB`."""
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    if unit == 0:
+        return "1 byte" if int(value) == 1 else f"{int(value)} bytes"
+    text = f"{value:.1f}" if value < 99.95 and unit > 1 else f"{value:.0f}"
+    return f"{text.removesuffix('.0')} {_UNITS[unit]}"
+
+
+def size_of(part: float, whole: float) -> str:
+    """`12 of 40 MB`, `412 MB of 1.2 GB`."""
+    a, b = size(part), size(whole)
+    number, _, unit = a.partition(" ")
+    return f"{number} of {b}" if b.endswith(f" {unit}") else f"{a} of {b}"
+
+
+def time_left(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s left"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min left"
+    return f"{round(seconds / 3600)} h left"
+
+
+def usage(used: int, quota: int | None) -> str:
+    return f"{size(used)} of {size(quota)} used" if quota else f"{size(used)} used"
+
+
+def initials(email: str) -> str:
+    """`MK` of `mira.kovac@example.com`."""
+    words = [w for w in email.partition("@")[0].replace("-", ".").replace("_", ".").split(".") if w]
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+def detail(row: dict[str, Any]) -> str:
+    """The second line of a transfer's row."""
+    state, whole, sent = State(row["state"]), row["size"], row["sent_bytes"]
+    if row["message"] and state is not State.DONE:
+        return str(row["message"])
+    files = f"{row['files_done']} of {row['files']} files · " if row["files"] > 1 and state is not State.DONE else ""
+    if state is State.DONE:
+        verb = "Uploaded" if row["direction"] == "up" else "Downloaded"
+        return f"{verb} · {size(whole)}" + (f" · {row['files']} files" if row["files"] > 1 else "")
+    if state is State.PAUSED:
+        return f"{files}Paused · {size_of(sent, whole)}"
+    if state is not State.SENDING:
+        return f"{files}{_WORDS[state]} · {size(whole)}"
+    parts = [size_of(sent, whole)]
+    if row["rate"] > 0:
+        parts.append(f"{size(row['rate'])}/s")
+    if row["seconds_left"] is not None:
+        parts.append(time_left(row["seconds_left"]))
+    return files + " · ".join(parts)
+
+
+def badge(name: str, files: int) -> str:
+    """What stands on a row's tile: the extension, or that it is a folder or plain file."""
+    if files > 1:
+        return "DIR"
+    extension = name.rpartition(".")[2] if "." in name.strip(".") else ""
+    return extension.upper() if 0 < len(extension) <= 4 and extension.isalnum() else "FILE"
