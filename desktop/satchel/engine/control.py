@@ -73,7 +73,9 @@ class ControlServer:
         return any(method not in but for method in list(self._running))
 
     def close(self) -> None:
-        """Stop answering; requests under way are cut off."""
+        """Stop answering; requests under way are cut off. May be called again."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         (self._home / _RENDEZVOUS).unlink(missing_ok=True)
         # accept() does not wake when its socket is closed from another thread: knock.

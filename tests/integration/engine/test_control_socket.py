@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from satchel.core.errors import EngineError, OfflineError, RefusedError
+from satchel.engine.control import ControlServer, EngineClient
+from satchel.engine.lock import HomeLock
+
+
+class Answers:
+    """A handler that shows what it was asked for."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self.began = threading.Event()
+
+    async def __call__(self, method: str, params: dict[str, Any], emit: Any) -> Any:
+        if method == "refuse":
+            raise RefusedError("name-taken", "The name is taken", "Choose another.", path="/a")
+        if method == "offline":
+            raise OfflineError("No answer", "Check the network.")
+        if method == "bug":
+            raise ValueError("oops")
+        if method == "forever":
+            self.began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+        emit(params)
+        return method
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def server(tmp_path: Path, answers: Answers) -> Iterator[ControlServer]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ControlServer(tmp_path, loop, answers)
+    yield server
+    server.close()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_events_come_before_the_result(server: ControlServer, tmp_path: Path) -> None:
+    frames = list(EngineClient(tmp_path).stream("echo", word="é", bytes_of_a_path="\udcff"))
+
+    assert frames == [("event", {"word": "é", "bytes_of_a_path": "\udcff"}), ("result", "echo")]
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("refuse", RefusedError), ("offline", OfflineError), ("bug", EngineError)]
+)
+def test_errors_keep_their_kind_over_the_wire(server: ControlServer, tmp_path: Path, method: str, kind: type) -> None:
+    with pytest.raises(kind) as caught:
+        EngineClient(tmp_path).call(method)
+
+    if method == "refuse":
+        assert (caught.value.kind, caught.value.path, caught.value.message) == ("name-taken", "/a", "Choose another.")
+
+
+def test_a_wrong_key_is_refused_and_others_are_served(server: ControlServer, tmp_path: Path) -> None:
+    address = json.loads((tmp_path / "engine.json").read_text())["address"]
+    with pytest.raises((AuthenticationError, EOFError, OSError)):
+        Client(address, authkey=b"guess")
+
+    assert EngineClient(tmp_path).call("echo") == "echo"
+
+
+def test_a_silent_client_keeps_nobody_out(server: ControlServer, tmp_path: Path) -> None:
+    address = json.loads((tmp_path / "engine.json").read_text())["address"]
+    silent = Client(address)
+
+    assert EngineClient(tmp_path).call("echo") == "echo"
+    silent.close()
+
+
+def test_hanging_up_cancels(server: ControlServer, answers: Answers, tmp_path: Path) -> None:
+    from multiprocessing.connection import Connection
+
+    found = json.loads((tmp_path / "engine.json").read_text())
+    line: Connection = Client(found["address"], authkey=bytes.fromhex(found["key"]))
+    line.send_bytes(json.dumps({"method": "forever"}).encode())
+    assert answers.began.wait(5)
+    assert server.busy()
+
+    line.close()
+
+    assert answers.cancelled.wait(5)
+
+
+def test_two_clients_are_served_at_once(server: ControlServer, answers: Answers, tmp_path: Path) -> None:
+    def wait_forever() -> None:
+        with pytest.raises(EngineError):
+            EngineClient(tmp_path).call("forever")
+
+    waiting = threading.Thread(target=wait_forever)
+    waiting.start()
+    assert answers.began.wait(5)
+
+    assert EngineClient(tmp_path).call("echo") == "echo"
+
+    server.close()
+    waiting.join(timeout=5)
+    assert not waiting.is_alive()
+
+
+def test_only_the_user_can_read_the_key(server: ControlServer, tmp_path: Path) -> None:
+    assert (tmp_path / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from satchel.engine.lock import HomeLock
+lock = HomeLock(Path(sys.argv[1]))
+print(lock.acquire(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        assert HomeLock(tmp_path).acquire() is False
+
+        os.kill(holder.pid, 9)
+        holder.wait()
+
+    deadline = time.monotonic() + 5
+    lock = HomeLock(tmp_path)
+    while not lock.acquire():
+        assert time.monotonic() < deadline
+    lock.release()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from satchel.core.errors import EngineError, NotSignedInError, UsageError
+from satchel.engine.host import HostedEngine, connect
+
+_HOST = """
+import sys, time
+from pathlib import Path
+from satchel.engine.host import connect
+engine = connect(Path(sys.argv[1]))
+print(type(engine).__name__, flush=True)
+time.sleep(60)
+"""
+
+
+def test_an_engine_is_started_once_and_joined_after(tmp_path: Path) -> None:
+    with connect(tmp_path / "home") as first, connect(tmp_path / "home") as second:
+        assert isinstance(first, HostedEngine)
+        assert not isinstance(second, HostedEngine)
+        assert second.call("status")["headline"] == "Sign in to start"
+
+
+def test_of_two_starters_one_wins_and_the_other_joins(tmp_path: Path) -> None:
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(connect(tmp_path / "home"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(isinstance(engine, HostedEngine) for engine in made) == 1
+    assert all(engine.call("settings_get")["connections"] == 6 for engine in made)
+    for engine in made:
+        engine.close()
+
+
+def test_a_killed_engine_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with subprocess.Popen([sys.executable, "-c", _HOST, str(home)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "HostedEngine\n"
+        os.kill(other.pid, 9)
+        other.wait()
+    assert (home / "engine.json").exists()
+
+    with connect(home) as engine:
+        assert isinstance(engine, HostedEngine)
+
+
+def test_nobody_is_started_when_only_a_running_one_was_wanted(tmp_path: Path) -> None:
+    with pytest.raises(EngineError):
+        connect(tmp_path / "home", host=False)
+
+
+def test_broken_settings_are_told_with_their_line_and_let_go_of_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "settings.toml").write_text("# mine\nconnections = 99\n")
+    with pytest.raises(UsageError, match="Line 2"):
+        connect(home)
+    (home / "settings.toml").write_text("# mine\nconnections = 9\n")
+
+    with connect(home) as engine:
+        assert engine.call("settings_set", paused=True)["connections"] == 9
+    assert "# mine" in (home / "settings.toml").read_text()
+
+
+def test_the_home_is_closed_to_others(tmp_path: Path) -> None:
+    with connect(tmp_path / "home"):
+        assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_unknown_methods_and_parameters_are_refused(tmp_path: Path) -> None:
+    with connect(tmp_path / "home") as engine:
+        for method, given in (("fly", {}), ("ls", {"nonsense": 1})):
+            with pytest.raises(UsageError):
+                engine.call(method, **given)
+        with pytest.raises(NotSignedInError):
+            engine.call("ls", path="/")

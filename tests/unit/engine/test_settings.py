@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from satchel.core.errors import UsageError
+from satchel.engine.settings import change, load
+
+
+def test_what_is_not_set_has_its_default(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml").connections == 6
+
+
+def test_comments_and_unknown_keys_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('# hello\nfuture = [1, 2]\ntheme = "light"\n')
+
+    assert change(file, {"theme": "dark"}).theme == "dark"
+
+    assert file.read_text() == '# hello\nfuture = [1, 2]\ntheme = "dark"\n'
+
+
+@pytest.mark.parametrize("line", ["connections = 0", "connections = true", 'theme = "pink"', "paused = 1", "paused ="])
+def test_a_bad_value_names_its_line(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f"# one\n\n{line}\n")
+
+    with pytest.raises(UsageError, match="Line 3"):
+        load(file)
+
+
+def test_a_bad_change_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    for values in ({"theme": "pink"}, {"nonsense": 1}):
+        with pytest.raises(UsageError):
+            change(file, values)
+    assert not file.exists()
