@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -172,3 +173,19 @@ def _watch(home: Path, seen: list[dict[str, Any]]) -> None:
                 seen.append(value)
     except Exception:
         return
+
+
+def test_ctrl_c_cancels_and_the_page_says_that_the_sender_stopped(
+    cloud: LocalCloud, terminal: Terminal, tmp_path: Path
+) -> None:
+    big = tmp_path / "big.bin"
+    with big.open("wb") as file:
+        file.truncate(400 * 1024 * 1024)
+    words = [sys.executable, "-m", "satchel.cli", "put", str(big), "--link"]
+    with subprocess.Popen(words, env=terminal.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as put:
+        assert put.stdout is not None
+        link = put.stdout.readline().strip()
+        put.send_signal(signal.SIGINT)
+        assert put.wait(timeout=60) == 130
+    token = link.rsplit("/", 1)[-1]
+    wait_until(lambda: cloud.request("GET", f"/p/{token}").json().get("state") == "stopped")

@@ -29,6 +29,9 @@ class Browse:
     def make_folders(self, folders: Sequence[FolderIntent]) -> Sequence[FolderMade]:
         return self._cloud.make_folders(folders)
 
+    def abort_upload(self, upload_id: str) -> None:
+        self._cloud.abort_upload(upload_id)
+
     def find(self, path: str) -> Node:
         """Raises `RefusedError` of kind `not-found`, with the path."""
         return _at(path, lambda: self._cloud.find_node(_tidy(path)))

@@ -129,7 +129,7 @@ async def drop(
     except asyncio.CancelledError:
         for item in result.items:
             if item.transfer_id:
-                await asyncio.shield(_threaded(parts, lambda at=item.transfer_id: parts.drops.cancel(at)))  # type: ignore[misc] # bound
+                await asyncio.shield(_threaded(parts, lambda at=item.transfer_id: parts.drops.cancel_now(at)))  # type: ignore[misc] # bound
         raise
     items = []
     for item in result.items:

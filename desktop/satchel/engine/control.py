@@ -113,6 +113,8 @@ class ControlServer:
 
         frames: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
+        finished = threading.Event()
+
         async def run() -> None:
             try:
                 result = await self._handler(method, params, lambda event: frames.put(("event", event)))
@@ -126,6 +128,8 @@ class ControlServer:
                 log.exception("%s ran into a bug", method)
                 frames.put(("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict()))
                 raise
+            finally:
+                finished.set()
 
         running = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
@@ -141,6 +145,8 @@ class ControlServer:
                     return
         finally:
             running.cancel()
+            # What is cancelled may have to tidy up, and counts as under way until then.
+            finished.wait(timeout=15)
 
 
 class EngineClient:

@@ -8,6 +8,7 @@ filling it again after a crash asks for the same things and not for second ones.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import logging
 import threading
@@ -138,6 +139,14 @@ class Drops:
         """Stop a row: what was sent is thrown away, and the link's page says that the sender stopped."""
         for upload_id in self._transfers.cancel(transfer_id):
             self._uploader.cancel(upload_id)
+
+    def cancel_now(self, transfer_id: str) -> None:
+        """As `cancel`, and the service knows when this returns, if it can be reached: the engine may end next."""
+        uploads = [one.upload_id for one in self._transfers.uploads(transfer_id) if not one.state.final]
+        self.cancel(transfer_id)
+        for upload_id in uploads:
+            with contextlib.suppress(SatchelError):
+                self._browse.abort_upload(upload_id)
 
     def retry(self, transfer_id: str) -> None:
         """What failed once more, what waits at once."""
