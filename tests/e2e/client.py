@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.cloud_fixture import LocalCloud, wait_until
-from satchel.core.errors import EngineError
+from satchel.core.errors import EngineError, RefusedError
 from satchel.engine.control import EngineClient
 
 
@@ -139,12 +139,19 @@ def fetched_sha256(cloud: LocalCloud, link: str) -> str:
 
 
 def remote_tree(engine: EngineClient, folder: str) -> dict[str, tuple[int, str | None] | None]:
-    """Everything in a remote folder: relative path to (size, SHA-256), or to None for a folder."""
+    """Everything in a remote folder: relative path to (size, SHA-256), or to None for a folder; nothing while the
+    folder itself is not there."""
     out: dict[str, tuple[int, str | None] | None] = {}
     pending = [""]
     while pending:
         below = pending.pop()
-        for node in engine.call("ls", path=f"{folder}/{below}".rstrip("/")):
+        try:
+            nodes = engine.call("ls", path=f"{folder}/{below}".rstrip("/"))
+        except RefusedError as error:
+            if error.kind != "not-found":
+                raise
+            continue
+        for node in nodes:
             path = f"{below}/{node['name']}" if below else str(node["name"])
             revision = node.get("revision")
             out[path] = (revision["size"], revision.get("sha256")) if revision else None
