@@ -65,7 +65,9 @@ def test_a_killed_client_goes_on_where_it_was_and_sends_no_part_twice(cloud: Loc
             return block
 
         taps.s3.spoil = dawdle
-        putting = subprocess.Popen(client.command("put", "--link", str(file)), env=client.environment, stdout=subprocess.DEVNULL)
+        putting = subprocess.Popen(
+            client.command("put", "--link", str(file)), env=client.environment, stdout=subprocess.DEVNULL
+        )
         wait_until(lambda: len(taps.s3.puts()) >= 3)
         putting.send_signal(signal.SIGKILL)
         putting.wait()

@@ -23,7 +23,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content
 
 @dataclass
 class Exchange:
-    """One request and its reply. `status` is 0 while there is none, or when the connection was cut."""
+    """One request and the reply to it; `status` is 0 while the service has not answered."""
 
     method: str
     path: str
@@ -153,7 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "json" in (reply.getheader("Content-Type") or ""):
             for old, new in self.tap.rewrite.items():
                 body = body.replace(old, new)
-        exchange.reply_bytes = len(body)
+        # Said before the client hears it: a killed client's bytes have arrived all the same.
+        exchange.reply_bytes, exchange.status = len(body), reply.status
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -164,7 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-        exchange.status = reply.status
 
     def log_message(self, format: str, *args: object) -> None:
         pass

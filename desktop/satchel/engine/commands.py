@@ -257,13 +257,16 @@ async def root_remove(engine: Engine, _: Emit, root_id_or_dir: str) -> None:
 
 
 async def sync_once(engine: Engine, emit: Emit) -> Snapshot:
-    """Bring all folders in step as far as it goes. Raises when the service cannot be reached."""
+    """Finish what was dropped, and bring all folders in step as far as it goes. Raises when the service cannot be
+    reached."""
     parts = engine.signed_in()
     if engine.settings.paused:
         raise UsageError("Satchel is paused", "Resume it first.")
     await parts.look()
     async with engine.watching(lambda event: None if isinstance(event, dict) else emit(event)):
+        await parts.resume_drops()
         await parts.roots.sync_once()
+        await _until_ended(parts, parts.transfers.under_way(), lambda _: None)
     return await engine.snapshot()
 
 

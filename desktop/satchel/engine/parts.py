@@ -91,15 +91,22 @@ class Parts:
         self.ended: NotSignedInError | None = None
         self._soon = asyncio.Event()
         self._pulse: asyncio.Task[None] | None = None
+        self._resumed: asyncio.Future[None] | None = None
         if settings.paused:
             self.pause()
 
     async def stay(self) -> None:
         """Go on with what was left, keep the folders in step, and look after the account."""
         if self._pulse is None:
-            await asyncio.get_running_loop().run_in_executor(self.pool, self.drops.resume)
-            self.roots.stay()
             self._pulse = asyncio.create_task(self._beat(), name="pulse")
+            await self.resume_drops()
+            self.roots.stay()
+
+    async def resume_drops(self) -> None:
+        """Go on with what an earlier run left; once."""
+        if self._resumed is None:
+            self._resumed = asyncio.get_running_loop().run_in_executor(self.pool, self.drops.resume)
+        await self._resumed
 
     async def close(self) -> None:
         if self._pulse is not None:

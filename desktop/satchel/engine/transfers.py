@@ -278,6 +278,10 @@ class Transfers:
             rows = [group.row() for group in self._groups.values()] + list(self._downloads.values())
         return sorted(rows, key=lambda row: (row.state.final, -row.created_ms, row.name))
 
+    def under_way(self) -> list[str]:
+        """What is neither ended nor paused."""
+        return [row.transfer_id for row in self.rows() if not row.state.final and row.state is not State.PAUSED]
+
     def clear_done(self) -> list[str]:
         """Forget the rows that are done or cancelled; the uploads that belonged to them."""
         with self._lock:
