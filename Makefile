@@ -1,5 +1,6 @@
 # Two commands matter to a newcomer: `make demo` and `make test`. Both install what they need.
 PYTHON ?= python3
+SCALE  ?= 50
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -20,7 +21,7 @@ check: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	@.ci/system-packages test
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit tests/sim
 
 integration: $(VENV)/.dev
 	$(BIN)/pytest tests/integration
@@ -34,7 +35,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
 
 sim: $(VENV)/.dev
-	$(BIN)/pytest tests/sim
+	SATCHEL_SIM_SCALE=$(SCALE) $(BIN)/pytest tests/sim --timeout 0
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -1,15 +1,21 @@
-"""Random local histories with crashes: whatever happens, the remote tree ends as the local one."""
+"""Random local histories with crashes: whatever happens, the remote tree ends as the local one.
+
+`make test` runs the same histories each time; `make sim` runs SATCHEL_SIM_SCALE times as many, other ones each time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from satchel.core.names import name_key
 from sync_world import Crash, World
+
+SCALE = int(os.environ.get("SATCHEL_SIM_SCALE", "1"))
 
 NAMES = ["a", "b", "c", "A", "d.txt"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
@@ -82,7 +88,7 @@ def tidy(world):
 
 
 @example([("sync",), ("mkdir", "b/a"), ("crash", 1), ("write", "a", ""), ("rename", "b", "a")])
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300 * SCALE, derandomize=SCALE == 1, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(edits, max_size=25))
 def test_after_any_history_both_sides_are_equal_and_quiet(history):
     world = World()
@@ -98,7 +104,7 @@ def test_after_any_history_both_sides_are_equal_and_quiet(history):
     assert {call[0] for call in world.remote.calls} == {"changes"}, "an echo of what was done"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * SCALE, derandomize=SCALE == 1, deadline=None)
 @given(st.lists(st.tuples(paths, paths), min_size=1, max_size=8))
 def test_any_renames_send_no_bytes(renames):
     world = World()
@@ -120,7 +126,7 @@ def test_any_renames_send_no_bytes(renames):
         assert world.remote.uploads == uploads, "names that all changed are all moves"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * SCALE, derandomize=SCALE == 1, deadline=None)
 @given(
     st.lists(edits.filter(lambda e: e[0] not in ("sync", "crash", "lose journal", "log cut")), max_size=12), st.data()
 )
