@@ -102,7 +102,7 @@ def read_node(item: Item) -> Node:
 
 
 def read_head(account: str, item: Item) -> Head:
-    return Head(account, item["sequence"], item["used_bytes"], item["status"])
+    return Head(account, item["sequence"], item["used_bytes"], item["status"], item.get("quota_bytes"))
 
 
 def upload_row(upload: Upload) -> Item:

@@ -15,6 +15,8 @@ class Settings:
     quota_bytes: int = 0
     trash_days: int = 30
     upload_days: int = 7
+    url_seconds: int = 900
+    """How long a presigned URL is good for, at most: it dies with the credentials that signed it."""
     s3_endpoint: str | None = None
     """Set for a cloud that is not AWS; addresses are path-style then."""
 
@@ -27,5 +29,6 @@ class Settings:
             quota_bytes=int(env.get("QUOTA_BYTES") or 0),
             trash_days=int(env.get("TRASH_DAYS") or 30),
             upload_days=int(env.get("UPLOAD_DAYS") or 7),
+            url_seconds=int(env.get("URL_SECONDS") or 900),
             s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or None,
         )

@@ -11,9 +11,6 @@ from urllib.parse import quote, urlencode
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
-EXPIRES_S = 3600
-DOWNLOAD_EXPIRES_S = 900
-
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -25,12 +22,13 @@ class Signed:
 
 
 class Signer:
-    """Signs requests for one bucket. `base` is the bucket's address without a slash at its end."""
+    """Signs requests for one bucket, each good for `expires` seconds. `base` is its address, no slash at its end."""
 
-    def __init__(self, credentials: Callable[[], Any], region: str, base: str) -> None:
+    def __init__(self, credentials: Callable[[], Any], region: str, base: str, expires: int) -> None:
         self._credentials = credentials
         self._region = region
         self._base = base
+        self._expires = expires
 
     def put(self, key: str, size: int, sha256: str) -> Signed:
         headers = {
@@ -47,16 +45,14 @@ class Signer:
     def get(self, key: str, *, disposition: str, content_type: str) -> str:
         """A whole URL, good for some minutes and for range requests."""
         query = {"response-content-disposition": disposition, "response-content-type": content_type}
-        signed = self._sign("GET", key, query, {}, DOWNLOAD_EXPIRES_S)
+        signed = self._sign("GET", key, query, {})
         return f"{signed.url}?{'&'.join(signed.query)}"
 
-    def _sign(
-        self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str], expires: int = EXPIRES_S
-    ) -> Signed:
+    def _sign(self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Signed:
         url = f"{self._base}/{quote(key)}"
         asked = f"{url}?{urlencode(query, quote_via=quote)}" if query else url
         request = AWSRequest(method=method, url=asked, headers=dict(headers))
-        S3SigV4QueryAuth(self._credentials(), "s3", self._region, expires).add_auth(request)
+        S3SigV4QueryAuth(self._credentials(), "s3", self._region, self._expires).add_auth(request)
         return Signed(url, tuple(request.url.split("?", 1)[1].split("&")), headers)
 
 

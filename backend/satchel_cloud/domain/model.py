@@ -16,6 +16,8 @@ class Head:
     sequence: int = 0
     used_bytes: int = 0
     status: str = "active"
+    quota_bytes: int | None = None
+    """Set by an administrator for this account alone; 0 is no limit, None is what the service gives everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,6 @@ class Upload:
     part_size: int | None = None
     content: str | None = None
     sent_bytes: int = 0
-    link_id: str | None = None
     node: dict[str, Any] | None = None
     """What it became, as JSON, once it is done."""
 

@@ -29,6 +29,14 @@ def check_name(name: str) -> None:
         raise ProblemError("name-invalid", f"The name is longer than {MAX_NAME_BYTES} bytes. Give it a shorter one.")
 
 
+def is_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except ProblemError:
+        return False
+    return True
+
+
 def numbered(name: str, number: int) -> str:
     """`report (2).pdf` for `report.pdf` and 2, its stem shortened to stay within 255 bytes."""
     parts = PurePosixPath(name)

@@ -47,8 +47,14 @@ def check_intent(intent: UploadIntent) -> None:
         raise ProblemError("digest-needed", "A file below 16 MiB must bring its SHA-256 when it is opened.")
 
 
-def check_quota(head: Head, more: int, quota_bytes: int) -> None:
-    """Raises `quota-exceeded` when `more` bytes do not fit; a quota of 0 is none."""
+def quota_of(head: Head, everybodys: int) -> int:
+    """How many bytes an account may keep: its own quota, or everybody's; 0 is no limit."""
+    return everybodys if head.quota_bytes is None else head.quota_bytes
+
+
+def check_quota(head: Head, more: int, everybodys: int) -> None:
+    """Raises `quota-exceeded` when `more` bytes do not fit."""
+    quota_bytes = quota_of(head, everybodys)
     if quota_bytes and head.used_bytes + more > quota_bytes:
         free = max(0, quota_bytes - head.used_bytes)
         raise ProblemError(

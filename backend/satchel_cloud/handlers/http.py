@@ -21,6 +21,8 @@ from satchel_cloud.domain.problems import ProblemError
 MAX_BODY = 128 * 1024
 _ROOM = 120_000
 ORIGIN_HEADER = "x-satchel-origin"
+_SORT_KEY_BYTES = 1024
+"""What DynamoDB takes."""
 
 Reply = dict[str, Any]
 
@@ -145,7 +147,7 @@ def page_key(request: Request) -> str | None:
         key = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
     except (binascii.Error, ValueError):
         key = ""
-    if not key or len(token) > 2048:
+    if not key or len(key.encode()) > _SORT_KEY_BYTES:
         raise ProblemError("bad-request", "`page` must be the `next` of the page before.")
     return key
 

@@ -79,7 +79,8 @@ class Fields:
 
     def end(self) -> None:
         for name in self._left:
-            raise _bad(self._at(name), "is not known here")
+            # A name of the caller's choosing: told back short, and as text that can be sent.
+            raise _bad(self._at(ascii(name)[1:65]), "is not known here")
 
     def _at(self, name: str) -> str:
         return f"{self._where}.{name}" if self._where else name

@@ -8,6 +8,7 @@ from satchel_cloud.adapters import rows
 from satchel_cloud.adapters.table import ConflictError, put
 from satchel_cloud.domain.model import Head
 from satchel_cloud.domain.problems import ProblemError
+from satchel_cloud.domain.uploads import quota_of
 
 from .context import Context
 
@@ -38,6 +39,6 @@ def account_json(ctx: Context, head: Head) -> dict[str, Any]:
         "used_bytes": head.used_bytes,
         "sequence": head.sequence,
     }
-    if ctx.settings.quota_bytes:
-        out["quota_bytes"] = ctx.settings.quota_bytes
+    if quota_bytes := quota_of(head, ctx.settings.quota_bytes):
+        out["quota_bytes"] = quota_bytes
     return out

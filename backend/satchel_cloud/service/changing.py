@@ -13,7 +13,7 @@ from satchel_cloud.domain.problems import ProblemError
 
 from .committing import ROOM, Plan, commit
 from .context import Context
-from .linking import link_actions, link_for
+from .linking import Linking
 from .naming import Taken, settle
 from .tree import Tree
 
@@ -34,7 +34,7 @@ def _make_group(ctx: Context, account: str, intents: list[FolderIntent]) -> list
 
 
 def _plan_folders(ctx: Context, head: Head, intents: list[FolderIntent]) -> Plan[list[dict[str, Any]]]:
-    tree, taken = Tree(ctx, head.account), Taken()
+    tree, taken, linking = Tree(ctx, head.account), Taken(), Linking(ctx, head.account)
     made: dict[str, Node] = {}
     plan: Plan[list[dict[str, Any]]] = Plan([])
     tree.learn([folder for intent in intents for folder in (intent.node_id, intent.parent_id) if folder != ROOT])
@@ -50,9 +50,9 @@ def _plan_folders(ctx: Context, head: Head, intents: list[FolderIntent]) -> Plan
                 actions = _new(head.account, node)
             answer: dict[str, Any] = {"outcome": "done", "node": node.to_json()}
             if intent.link:
-                link, exists = link_for(ctx, head.account, node.node_id, node.name, intent.link)
+                link, link_actions = linking.link(node.node_id, node.name, intent.link)
                 answer["link"] = link.to_json(ctx.now_ms(), token=intent.link.token)
-                actions += [] if exists else link_actions(link)
+                actions += link_actions
         except ProblemError as problem:
             plan.result.append({"outcome": "problem", "problem": problem})
             continue

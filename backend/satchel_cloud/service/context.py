@@ -45,5 +45,5 @@ def context() -> Context:
         settings,
         Table(session.client("dynamodb", config=quick), settings.table),
         Objects(s3, settings.bucket),
-        Signer(credentials.get_frozen_credentials, region, base),
+        Signer(credentials.get_frozen_credentials, region, base, settings.url_seconds),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from typing import Any
 
 from satchel_cloud.adapters import rows
@@ -18,22 +19,43 @@ KEPT_DAYS = 30
 """How long the row of a link that is over is kept, so that its page can say why."""
 
 
-def link_for(
-    ctx: Context, account: str, node_id: str, name: str, intent: LinkIntent, *, upload_id: str | None = None
-) -> tuple[Link, bool]:
-    """The link of a token, and whether it is there already. Raises `id-taken` when it leads elsewhere."""
-    digest = token_hash(intent.token)
-    item = ctx.table.get(rows.link_key(digest[:32]))
-    if item is None:
-        return Link(digest, account, node_id, name, ctx.now_ms(), intent.expires_ms, upload_id=upload_id), False
-    link = rows.read_link(item)
-    if not hmac.compare_digest(link.token_hash, digest) or (link.account, link.node_id) != (account, node_id):
-        raise ProblemError("id-taken", "This token belongs to another link. Make a new one.")
-    return link, True
+class Linking:
+    """Makes the links of one request. Each token may come in it once."""
+
+    def __init__(self, ctx: Context, account: str) -> None:
+        self._ctx, self._account = ctx, account
+        self._asked: set[str] = set()
+
+    def link(
+        self, node_id: str, name: str, intent: LinkIntent, *, upload_id: str | None = None
+    ) -> tuple[Link, list[Action]]:
+        """The link of a token, and the writes that make it so: none when it is that already.
+
+        A link whose file is sent anew, by another upload, follows that one: its page tells of what is coming now.
+        Raises `id-taken` when the token leads elsewhere.
+        """
+        digest = token_hash(intent.token)
+        item = self._ctx.table.get(rows.link_key(digest[:32]))
+        if digest in self._asked:
+            raise ProblemError("id-taken", "Two links of this request have one token. Make a new one for each.")
+        self._asked.add(digest)
+        if item is None:
+            link = Link(
+                digest, self._account, node_id, name, self._ctx.now_ms(), intent.expires_ms, upload_id=upload_id
+            )
+            return link, _new(link)
+        link = rows.read_link(item)
+        if not hmac.compare_digest(link.token_hash, digest) or (link.account, link.node_id) != (self._account, node_id):
+            raise ProblemError("id-taken", "This token belongs to another link. Make a new one.")
+        if upload_id is None or link.upload_id == upload_id:
+            return link, []
+        follow = update(
+            rows.link_key(link.link_id), "SET #upload_id = :upload_id", "attribute_exists(PK)", upload_id=upload_id
+        )
+        return replace(link, upload_id=upload_id), [follow]
 
 
-def link_actions(link: Link) -> list[Action]:
-    """The two writes that a new link is."""
+def _new(link: Link) -> list[Action]:
     row = rows.link_row(link)
     if link.expires_ms is not None:
         row |= rows.due(rows.link_key(link.link_id), link.expires_ms + KEPT_DAYS * rows.DAY_MS)
@@ -44,10 +66,10 @@ def link_actions(link: Link) -> list[Action]:
 def create_link(ctx: Context, account: str, node_id: str, intent: LinkIntent) -> dict[str, Any]:
     node = Tree(ctx, account).node(node_id)
     for _ in range(2):
-        link, exists = link_for(ctx, account, node_id, node.name, intent)
-        if not exists:
+        link, actions = Linking(ctx, account).link(node_id, node.name, intent)
+        if actions:
             try:
-                ctx.table.write(link_actions(link))
+                ctx.table.write(actions)
             except ConflictError:
                 continue  # the same request, twice at once
         return link.to_json(ctx.now_ms(), name=node.name, token=intent.token)

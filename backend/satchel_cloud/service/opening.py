@@ -9,12 +9,13 @@ from satchel_cloud.adapters import rows
 from satchel_cloud.adapters.signing import Signed, split
 from satchel_cloud.adapters.table import Action, ConflictError, Item, Key, put
 from satchel_cloud.domain.model import ROOT, Head, Link, Upload, UploadIntent
+from satchel_cloud.domain.names import is_name
 from satchel_cloud.domain.problems import ProblemError
 from satchel_cloud.domain.uploads import MULTIPART_FROM, check_intent, check_quota, part_size_for
 
 from .committing import ATTEMPTS
 from .context import Context
-from .linking import link_actions, link_for
+from .linking import Linking
 from .tree import Tree
 
 _GROUP = 99
@@ -58,6 +59,7 @@ class _Opening:
         self._ctx, self._head = ctx, head
         self._now = ctx.now_ms()
         self._tree = Tree(ctx, head.account)
+        self._linking = Linking(ctx, head.account)
         self._asked_bytes = 0
         self._nodes: set[str] = set()
         self.actions: list[list[Action]] = []
@@ -70,7 +72,7 @@ class _Opening:
             + [
                 rows.entry_key(head.account, intent.parent_id, intent.name)
                 for intent in intents
-                if intent.base_revision is None and intent.if_taken == "fail" and intent.name
+                if intent.base_revision is None and intent.if_taken == "fail" and is_name(intent.name)
             ]
         )
 
@@ -79,11 +81,8 @@ class _Opening:
             upload, bundle = self._upload(intent)
             link: Link | None = None
             if intent.link:
-                link, exists = link_for(
-                    self._ctx, self._head.account, intent.node_id, intent.name, intent.link, upload_id=intent.upload_id
-                )
-                bundle = bundle if exists else [*bundle, *link_actions(link)]
-                upload = replace(upload, link_id=link.link_id)
+                link, actions = self._linking.link(intent.node_id, intent.name, intent.link, upload_id=intent.upload_id)
+                bundle = [*bundle, *actions]
             out = self._shape(upload)
         except ProblemError as problem:
             return {"upload_id": intent.upload_id, "outcome": "problem", "problem": problem}

@@ -24,9 +24,23 @@ class OutOfTimeError(Exception):
 
 def tidy(ctx: Context, key: Key, in_time: Callable[[], bool]) -> str:
     """Do what one due row asks for; what was done, in a word. Raises `OutOfTimeError`."""
-    item = ctx.table.get(key)
-    if item is None or item.get("due_ms", ctx.now_ms() + 1) > ctx.now_ms():
+    item = _due(ctx, key)
+    if item is None:
         return "nothing"  # the index is a little behind the table
+    try:
+        return _tidy(ctx, key, item, in_time)
+    except ConflictError:
+        if _due(ctx, key) is None:
+            return "nothing"  # somebody else was at it, another janitor perhaps
+        raise
+
+
+def _due(ctx: Context, key: Key) -> Item | None:
+    item = ctx.table.get(key)
+    return item if item and item.get("due_ms", ctx.now_ms() + 1) <= ctx.now_ms() else None
+
+
+def _tidy(ctx: Context, key: Key, item: Item, in_time: Callable[[], bool]) -> str:
     parts = key[0].split("#")
     account = parts[1]
     match parts[2] if parts[0] == "A" else parts[0]:

@@ -9,7 +9,7 @@ from typing import Any
 from satchel_cloud.adapters import rows
 from satchel_cloud.adapters.table import Item
 from satchel_cloud.domain.model import ROOT, Node
-from satchel_cloud.domain.names import name_key
+from satchel_cloud.domain.names import is_name, name_key
 from satchel_cloud.domain.problems import ProblemError
 
 from .context import Context
@@ -92,7 +92,7 @@ def node_at(ctx: Context, account: str, path: str) -> Node:
         raise ProblemError("bad-request", "A path begins with `/`.")
     tree, node = Tree(ctx, account), root()
     for name in filter(None, path.split("/")):
-        found = tree.named(node.node_id, name) if node.kind == "folder" else None
+        found = tree.named(node.node_id, name) if node.kind == "folder" and is_name(name) else None
         if found is None:
             raise ProblemError("not-found", "There is nothing at this path.")
         node = found

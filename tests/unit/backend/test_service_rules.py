@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from botocore.credentials import Credentials
 
-from satchel_cloud.adapters.signing import Signed, split
+from satchel_cloud.adapters.signing import Signed, Signer, split
 from satchel_cloud.domain import links, names, serving, uploads
 from satchel_cloud.domain.model import Head, Link
 from satchel_cloud.domain.problems import ProblemError
@@ -54,6 +57,13 @@ def test_a_quota_of_zero_is_none() -> None:
         uploads.check_quota(Head("a", used_bytes=10), 91, 100)
 
 
+def test_an_accounts_own_quota_goes_before_everybodys() -> None:
+    uploads.check_quota(Head("a", used_bytes=10, quota_bytes=200), 91, 100)
+    uploads.check_quota(Head("a", used_bytes=10, quota_bytes=0), 10**12, 100)
+    with pytest.raises(ProblemError, match="quota-exceeded"):
+        uploads.check_quota(Head("a", used_bytes=10, quota_bytes=50), 41, 100)
+
+
 def test_a_link_ends_when_it_says() -> None:
     link = Link("0" * 64, "a", "n", "name", 0, expires_ms=10)
     links.check_open(link, 9)
@@ -66,7 +76,29 @@ def test_what_could_run_as_a_page_is_served_as_bytes() -> None:
     assert [serving.content_type(name) for name in ("a.png", "a.html", "a.svg", "a.js", "a.txt.gz")] == [
         "image/png", plain, plain, plain, plain,
     ]  # fmt: skip
-    assert serving.disposition('a"\n.txt') == "attachment; filename=\"a__.txt\"; filename*=UTF-8''a%22%0A.txt"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['a"\n.txt', "a\r\nSet-Cookie: b=c", "résumé 文.pdf", "\u202egpj.exe", 'x"; filename="y', "a%22;b\\c", "ÿ" * 127],
+)
+def test_no_name_breaks_out_of_the_header_it_is_told_in(name: str) -> None:
+    header = serving.disposition(name)
+
+    assert header.isascii()
+    assert header.isprintable()
+    shown = re.fullmatch(r"attachment; filename=\"([^\"\\\\%;]*)\"; filename\*=UTF-8''([A-Za-z0-9._~%-]+)", header)
+    assert shown
+    assert unquote(shown[2]) == name
+    assert serving.content_type(name) in ("text/plain", "application/pdf", "application/octet-stream")
+
+
+def test_a_signed_address_is_refused_by_its_own_words_when_it_is_late() -> None:
+    signer = Signer(lambda: Credentials("id", "secret"), "us-east-1", "https://bucket.example.com", expires=7)
+    queries = [parse_qs(urlsplit(signer.get("c/a/u", disposition="attachment", content_type="text/plain")).query)]
+    queries += [parse_qs("&".join(signer.put("c/a/u", 5, "0" * 64).query))]
+    queries += [parse_qs("&".join(signer.part("c/a/u", "m", 1, 5, "AAAAAAAAAAA=").query))]
+    assert [query["X-Amz-Expires"] for query in queries] == [["7"]] * 3
 
 
 def test_what_signed_requests_share_is_given_once() -> None:
