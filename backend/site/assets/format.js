@@ -129,13 +129,15 @@ export function heard(before, after) {
 }
 
 /** Milliseconds until the next look at a link, or null for never. `polls` were made, the last `unchanged` in vain. */
-export function pollDelay({ kind, state, polls, unchanged, pages = 1 }) {
+export function pollDelay({ kind, state, polls, unchanged, empty = false, pages = 1 }) {
   if (state === "arriving") {
     const base = polls < 10 ? 1000 : polls < 40 ? 2000 : 5000;
     return Math.min(15_000, base * pages * (1 + Math.floor(unchanged / 10)));
   }
-  if (kind !== "folder" || state !== "ready" || unchanged >= 20) return null; // files may still come into a folder
-  return Math.min(60_000, 10_000 * pages * (1 + Math.floor(unchanged / 3)));
+  // Files may still come into a folder, and nobody can say whether: look for some 13 minutes after the last one came,
+  // and on and on while there is none.
+  if (kind !== "folder" || state !== "ready" || (unchanged >= 24 && !empty)) return null;
+  return Math.min(60_000, 5_000 * pages * (1 + Math.floor(unchanged / 2)));
 }
 
 /** Milliseconds until trying again after `failures` failures in a row; the service may ask for more. */

@@ -77,12 +77,14 @@ function arrived({ view, items, next, pages }, folder) {
   const samples = view.state === "arriving" ? withSample(watch.samples, { at: now, sent: view.sent_bytes ?? 0 }) : [];
   const trail = trailTo(folder, view.name);
   const { gone } = state;
-  show({ kind: "link", token, view, items, next, pages, trail, estimate: estimate(samples, view.size), now, lost: false, gone });
-
   const print = JSON.stringify([view.state, view.sent_bytes, view.name, items]);
   const unchanged = print === watch.last ? watch.unchanged + 1 : 0;
-  watch = { polls: watch.polls + 1, unchanged, failures: 0, samples, last: print };
-  plan(pollDelay({ kind: view.kind, state: view.state, polls: watch.polls, unchanged, pages }));
+  const polls = watch.polls + 1;
+  const delay = pollDelay({ kind: view.kind, state: view.state, polls, unchanged, empty: !items.length, pages });
+  const watching = delay !== null;
+  show({ kind: "link", token, view, items, next, pages, trail, estimate: estimate(samples, view.size), now, watching, lost: false, gone });
+  watch = { polls, unchanged, failures: 0, samples, last: print };
+  plan(delay);
   if (!counted) countView(token);
   counted = true;
 }

@@ -7,7 +7,7 @@ import { badge, day, expiry, moment, plural, progressLine, shownName, size } fro
 /**
  * The look of a state: {title, pill, main}. States, by `kind`:
  * `loading`; `front` with `site`; `nowhere`; `refused` with `reason`, `top` (the link's own page) and `trying`;
- * `link` with `token`, `view` (a LinkView), `items`, `next`, `trail`, `estimate`, `now`, `lost` and `gone`.
+ * `link` with `token`, `view` (a LinkView), `items`, `next`, `trail`, `estimate`, `now`, `watching`, `lost` and `gone`.
  */
 export function look(state) {
   switch (state.kind) {
@@ -80,6 +80,7 @@ function fileLook({ token, view, estimate, now, lost }) {
 }
 
 const STOPPED = "The sender stopped before all of it had arrived, so there is nothing to download. Ask them to send it again.";
+const AS_THEY_ARRIVE = "Files show up here as they arrive.";
 const LOST = "The service does not answer; trying again.";
 const WAIT = "It is still being sent. Leave this page open: it will be ready by itself.";
 const PILLS = {
@@ -115,7 +116,7 @@ function timed(ms, text) {
   return h("time", { datetime: new Date(ms).toISOString(), title: moment(ms) }, text);
 }
 
-function folderLook({ token, view, items, next, trail, now, lost, gone }) {
+function folderLook({ token, view, items, next, trail, now, watching, lost, gone }) {
   const here = trail.at(-1)?.name ?? view.name;
   const name = shownName(here);
   const arriving = view.state === "arriving";
@@ -123,10 +124,11 @@ function folderLook({ token, view, items, next, trail, now, lost, gone }) {
     crumbs(token, trail),
     h("header", { class: "listing-head" }, badgeMark("", "folder"),
       h("div", {}, h("h1", { tabindex: "-1" }, isolated(name)), h("p", { class: "meta" }, ...tally(view, items, next, now)))),
-    notes({ arriving, lost, gone, stopped: view.state === "stopped" }),
-    items.length ? h("ul", { class: "rows", "aria-label": "Contents" }, ...items.map((item) => row(token, item))) : empty(arriving),
+    notes({ arriving, lost, gone, stopped: view.state === "stopped", watching: watching && items.length > 0 }),
+    items.length ? h("ul", { class: "rows", "aria-label": "Contents" }, ...items.map((item) => row(token, item))) : empty(),
     next ? h("button", { class: "button", type: "button", "data-action": "more" }, "Show more") : null);
-  return { title: name, pill: PILLS[view.state], main };
+  // Whether all of a folder has arrived, nobody knows; that nothing has is plain to see.
+  return { title: name, pill: view.state === "ready" && !items.length ? null : PILLS[view.state], main };
 }
 
 function crumbs(token, trail) {
@@ -137,17 +139,17 @@ function crumbs(token, trail) {
 }
 
 function tally(view, items, next, now) {
-  const count = !items.length ? "Empty" : next ? `${items.length}+ items` : plural(items.length, "item");
+  const count = !items.length ? "Nothing here yet" : next ? `${items.length}+ items` : plural(items.length, "item");
   const bytes = items.reduce((sum, item) => sum + (item.size ?? 0), 0);
   const rest = facts({ expires_ms: view.expires_ms }, now);
   return [count, ...(bytes && !next ? [` · ${size(bytes)}`] : []), ...(rest.length ? [" · ", ...rest] : [])];
 }
 
-function notes({ arriving, lost, gone, stopped }) {
+function notes({ arriving, lost, gone, stopped, watching }) {
   const text = lost ? LOST
     : gone ? `“${shownName(gone)}” is no longer here.`
     : stopped ? "The sender stopped before everything had arrived. What did arrive is here."
-    : arriving ? "Files are still arriving; this list fills by itself." : "";
+    : arriving ? "Files are still arriving; this list fills by itself." : watching ? AS_THEY_ARRIVE : "";
   return text ? h("p", { class: lost || gone || stopped ? "note bad" : "note" }, text) : null;
 }
 
@@ -168,9 +170,8 @@ function row(token, item) {
     act);
 }
 
-function empty(arriving) {
-  return h("div", { class: "card hero" }, h("p", { class: "lead" },
-    arriving ? "Nothing has arrived yet." : "There is nothing in this folder."));
+function empty() {
+  return h("div", { class: "card hero" }, h("p", { class: "lead" }, AS_THEY_ARRIVE));
 }
 
 function badgeMark(label, family) {

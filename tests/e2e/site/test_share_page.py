@@ -311,7 +311,7 @@ def test_subfolders_open_and_the_back_button_returns(page: Page, site: StubSite)
     expect(heading(page)).to_have_text("Day 1")
     expect(heading(page)).to_be_focused()
     page.get_by_role("link", name="Open Raw").click()
-    expect(page.get_by_text("There is nothing in this folder.")).to_be_visible()
+    expect(page.get_by_text("Files show up here as they arrive.")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["Trip", "Day 1"])
 
     page.go_back()
@@ -365,11 +365,33 @@ def test_a_folder_fills_while_its_files_arrive(page: Page, site: StubSite) -> No
     both = folder("Trip", item(1, "one.png", size=1), item(2, "two.png", size=1), folder_id=TOP)
     visit(page, site, empty, one, both)
 
-    expect(page.get_by_text("Nothing has arrived yet.")).to_be_visible()
+    expect(page.get_by_text("Files show up here as they arrive.")).to_be_visible()
     page.get_by_role("link", name="Download one.png").focus()
     expect(page.locator(".row")).to_have_count(2)
     expect(page.get_by_role("link", name="Download one.png")).to_be_focused()
     expect(page.get_by_text("still arriving")).to_have_count(0)
+
+
+def test_an_empty_folder_says_that_files_may_come_and_shows_them_when_they_do(page: Page, site: StubSite) -> None:
+    page.clock.install()
+    one = folder("Trip", item(1, "one.png", size=1), folder_id=TOP)
+    visit(page, site, folder("Trip", folder_id=TOP), one)
+
+    expect(page.get_by_text("Files show up here as they arrive.")).to_be_visible()
+    expect(page.locator(".pill")).to_have_count(0)
+    page.clock.run_for(6_000)
+    expect(page.locator(".pill")).to_have_text("Ready")
+    expect(page.get_by_text("Files show up here as they arrive.")).to_be_visible()
+    # Nothing more comes: the page stops asking, and no longer says that it would.
+    for _ in range(25):
+        seen = site.count("GET", LINK)
+        page.clock.run_for(61_000)
+        expect(page.locator(".row")).to_have_count(1)
+        if site.count("GET", LINK) == seen:
+            break
+        page.wait_for_load_state("networkidle")
+    expect(page.get_by_text("as they arrive")).to_have_count(0)
+    expect(page.locator(".row")).to_have_count(1)
 
 
 def test_a_file_deleted_since_leaves_the_list_with_a_word(page: Page, site: StubSite) -> None:

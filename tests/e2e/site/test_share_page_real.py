@@ -183,6 +183,19 @@ def test_a_folder_link_lists_what_is_in_it(page: Page, cloud: LocalCloud, sender
     assert waiting.value.path().read_bytes() == b"inside"
 
 
+def test_a_folder_link_fills_while_its_files_arrive(page: Page, cloud: LocalCloud, sender: Sender) -> None:
+    folder_id, token = uuid.uuid4().hex, secrets.token_urlsafe(17)[:22]
+    trip = {"node_id": folder_id, "parent_id": "root", "name": "Trip", "link": {"token": token}}
+    sender.call("POST", "/v1/folders", {"folders": [trip]})
+    visit(page, cloud, token)
+    expect(page.get_by_text("Files show up here as they arrive.")).to_be_visible(timeout=SLOW_MS)
+
+    sender.share("inside.txt", b"inside")
+    sender.call("PATCH", f"/v1/nodes/{sender.node_id}", {"parent_id": folder_id})
+
+    expect(page.get_by_role("link", name="Download inside.txt")).to_be_visible(timeout=SLOW_MS)
+
+
 def test_views_and_downloads_are_counted(page: Page, cloud: LocalCloud, sender: Sender) -> None:
     sender.share("counted.txt", b"counted")
     visit(page, cloud, sender.link)

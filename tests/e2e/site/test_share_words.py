@@ -137,14 +137,20 @@ def test_the_progress_line_says_what_is_known(
 
 
 def test_looking_again_gets_slower_and_ends(call: Call) -> None:
-    def delay(kind: str, state: str, polls: int = 1, unchanged: int = 0) -> Any:
-        return call("format.js", "pollDelay", {"kind": kind, "state": state, "polls": polls, "unchanged": unchanged})
+    def delay(kind: str, state: str, polls: int = 1, unchanged: int = 0, **more: Any) -> Any:
+        seen = {"kind": kind, "state": state, "polls": polls, "unchanged": unchanged, **more}
+        return call("format.js", "pollDelay", seen)
 
     assert [delay("file", "arriving", polls) for polls in (1, 9, 10, 40)] == [1000, 1000, 2000, 5000]
     assert delay("file", "arriving", 100, 100) == 15_000
     assert delay("file", "ready") is None
     assert delay("file", "stopped") is None
-    assert [delay("folder", "ready", 5, unchanged) for unchanged in (0, 6, 19, 20)] == [10_000, 30_000, 60_000, None]
+    assert [delay("folder", "ready", 5, unchanged) for unchanged in (0, 6, 23, 24)] == [5_000, 20_000, 60_000, None]
+
+
+def test_an_empty_folder_is_looked_at_for_as_long_as_it_is_shown(call: Call) -> None:
+    empty = {"kind": "folder", "state": "ready", "polls": 99, "unchanged": 999, "empty": True}
+    assert call("format.js", "pollDelay", empty) == 60_000
 
 
 def test_retries_back_off_and_heed_the_service(call: Call) -> None:
