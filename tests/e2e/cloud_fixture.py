@@ -48,7 +48,7 @@ class LocalCloud:
         return self.outputs["TableName"]
 
     def new_user(self, email: str | None = None, quota: int | None = None) -> tuple[str, str]:
-        """An account with a permanent password: (email, password). `quota` is how many bytes it has room for."""
+        """An account with a permanent password: (email, password). `quota` is how many bytes it may keep."""
         email = email or f"user-{secrets.token_hex(6)}@example.com"
         password = f"Pass-{secrets.token_urlsafe(12)}-9a"
         cognito = self.aws.client("cognito-idp")
@@ -60,18 +60,18 @@ class LocalCloud:
         )
         cognito.admin_set_user_password(UserPoolId=self.user_pool_id, Username=email, Password=password, Permanent=True)
         if quota is not None:
-            self.leave_room(email, password, quota)
+            self.give_quota(email, password, quota)
         return email, password
 
-    def leave_room(self, email: str, password: str, room: int) -> None:
-        """Make the account look as full as leaves `room` bytes of its quota."""
+    def give_quota(self, email: str, password: str, quota: int) -> None:
+        """As an administrator gives one account a quota of its own, in bytes."""
         self.request("GET", "/v1/account", token=self.tokens(email, password)["AccessToken"])  # makes its row
         self.aws.client("dynamodb").update_item(
             TableName=self.table,
             Key={"PK": {"S": f"A#{self.sub(email)}"}, "SK": {"S": "HEAD"}},
-            UpdateExpression="SET used_bytes = :used",
+            UpdateExpression="SET quota_bytes = :quota",
             ConditionExpression="attribute_exists(PK)",
-            ExpressionAttributeValues={":used": {"N": str(QUOTA - room)}},
+            ExpressionAttributeValues={":quota": {"N": str(quota)}},
         )
 
     def new_user_with_temporary_password(self, email: str | None = None) -> tuple[str, str]:
@@ -150,10 +150,21 @@ class LocalCloud:
         events = [event for page in pages for event in page["events"]]
         return [str(event["message"]) for event in sorted(events, key=lambda event: event["timestamp"])]
 
-    def role(self, function: str) -> str:
-        """The ARN of a function's role."""
+    def acting_as(self, function: str, service: str) -> Any:
+        """A boto3 client of a service with the credentials of a deployed function's role."""
+        import boto3
+
         found = self.aws.client("lambda").get_function(FunctionName=f"{local.STACK}-{function}")
-        return str(found["Configuration"]["Role"])
+        role = found["Configuration"]["Role"]
+        key = self.aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+            aws_session_token=key["SessionToken"],
+        )
 
 
 @dataclass(frozen=True)
@@ -171,9 +182,8 @@ class Reply:
         return json.loads(self.body)
 
 
-QUOTA = 1 << 40
-PARAMETERS = {"IngestDelaySeconds": "2", "QuotaBytes": str(QUOTA)}
-"""What differs from `satchel local up`: a quota, and no quarter of a minute to wait for a message."""
+PARAMETERS = {"IngestDelaySeconds": "2"}
+"""What differs from `satchel local up`: no quarter of a minute to wait for a message."""
 
 
 def bring_up(state: Path) -> LocalCloud:

@@ -7,16 +7,19 @@ import hashlib
 import http.client
 import secrets
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import botocore.exceptions
 import pytest
 from awscrt import checksums
 
 from e2e.cloud_fixture import LocalCloud
+from satchel.hosting import local
 
 MULTIPART = 16 * 1024 * 1024
 
@@ -45,9 +48,11 @@ def token(cloud: LocalCloud) -> str:
     return cloud.tokens(*cloud.new_user())["AccessToken"]
 
 
-def open_upload(cloud: LocalCloud, token: str, content: bytes, size: int | None = None) -> tuple[str, dict[str, Any]]:
+def open_upload(
+    cloud: LocalCloud, token: str, content: bytes, size: int | None = None, **more: Any
+) -> tuple[str, dict[str, Any]]:
     """The upload's id and the service's whole answer."""
-    upload_id = secrets.token_hex(16)
+    upload_id = more.get("upload_id") or secrets.token_hex(16)
     intent = {
         "upload_id": upload_id,
         "node_id": secrets.token_hex(16),
@@ -55,7 +60,7 @@ def open_upload(cloud: LocalCloud, token: str, content: bytes, size: int | None 
         "name": f"{upload_id}.bin",
         "size": size or len(content),
         "modified_ms": 1_700_000_000_000,
-    }
+    } | more
     if (size or len(content)) < MULTIPART:
         intent["sha256"] = hashlib.sha256(content).hexdigest()
     reply = cloud.request("POST", "/v1/uploads", {"intents": [intent]}, token=token)
@@ -64,7 +69,10 @@ def open_upload(cloud: LocalCloud, token: str, content: bytes, size: int | None 
 
 
 def signed_put(cloud: LocalCloud, token: str, content: bytes) -> Signed:
-    _, answer = open_upload(cloud, token, content)
+    return put_of(open_upload(cloud, token, content)[1])
+
+
+def put_of(answer: dict[str, Any]) -> Signed:
     put = answer["uploads"][0]["put"]
     return Signed(f"{put['url']}?{answer['signing_query']}&{put['query']}", put["headers"])
 
@@ -144,31 +152,74 @@ def test_an_altered_url_is_refused(cloud: LocalCloud, token: str) -> None:
     assert Signed(put.url, free).put(content)[0] == 403
 
 
-def test_a_url_lives_for_an_hour_at_most_and_is_refused_when_it_is_late(cloud: LocalCloud, token: str) -> None:
-    put = signed_put(cloud, token, b"x" * 100)
-    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(put.url).query))
-    late = cloud.aws.client("s3").generate_presigned_url(
-        "put_object", Params={"Bucket": cloud.content_bucket, "Key": "c/late/late"}, ExpiresIn=1
-    )
+def test_a_url_lives_for_a_quarter_of_an_hour(cloud: LocalCloud, token: str) -> None:
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(signed_put(cloud, token, b"x" * 100).url).query))
+
+    assert query["X-Amz-Expires"] == "900"
+
+
+@pytest.fixture
+def short_lived(cloud: LocalCloud) -> Iterator[None]:
+    """The deployed functions, with addresses that live for one second."""
+    functions = cloud.aws.client("lambda")
+    names = [f"{local.STACK}-{name}" for name in ("api", "public")]
+    before = {
+        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names
+    }
+    for name in names:
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": before[name] | {"URL_SECONDS": "1"}}
+        )
+    yield
+    for name in names:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before[name]})
+
+
+@pytest.mark.usefixtures("short_lived")
+def test_what_the_service_signed_is_refused_when_it_is_late(cloud: LocalCloud, token: str) -> None:
+    kept = secrets.token_bytes(1000)
+    upload_id, node_id, link = secrets.token_hex(16), secrets.token_hex(16), secrets.token_urlsafe(17)[:22]
+    opened_id, opened = open_upload(cloud, token, kept, upload_id=upload_id, node_id=node_id, link={"token": link})
+    assert put_of(opened).put(kept)[0] == 200
+    cloud.request("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": opened_id}]}, token=token)
+    content = secrets.token_bytes(1000)
+    put, (part, piece) = signed_put(cloud, token, content), signed_part(cloud, token)
+    downloads = [
+        cloud.request("GET", f"/v1/nodes/{node_id}/content", token=token).json()["url"],
+        cloud.request("GET", f"/p/{link}/content").header("location"),
+    ]
+    assert all("X-Amz-Expires=1&" in url for url in (put.url, part.url, *downloads))
     time.sleep(2.1)
 
-    assert int(query["X-Amz-Expires"]) <= 3600
-    assert Signed(late, {}).put(b"x")[0] == 403
+    assert put.put(content)[0] == 403
+    assert part.put(piece)[0] == 403
+    for url in downloads:
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(url, timeout=10)
+
+
+@pytest.mark.parametrize("name", ["page.html", "drawing.svg", 'a"b\nc\u202egpj.é;%.txt'])
+def test_a_download_is_an_attachment_with_a_type_that_cannot_run(cloud: LocalCloud, token: str, name: str) -> None:
+    content, link = secrets.token_bytes(100), secrets.token_urlsafe(17)[:22]
+    upload_id, opened = open_upload(cloud, token, content, name=name, if_taken="rename", link={"token": link})
+    signed = put_of(opened)
+    # What the sender says of the type counts for nothing.
+    assert Signed(signed.url, signed.headers | {"content-type": "text/html"}).put(content)[0] == 200
+    cloud.request("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": upload_id}]}, token=token)
+
+    fetched = cloud.request("GET", f"/p/{link}/content", follow=True)
+
+    assert fetched.body == content
+    assert fetched.header("content-type") in ("application/octet-stream", "text/plain")
+    told = fetched.header("content-disposition") or ""
+    assert told.startswith("attachment; ")
+    assert urllib.parse.unquote(told.rpartition("''")[2]) == name
 
 
 @pytest.fixture(scope="module")
 def public(cloud: LocalCloud) -> Any:
     """S3 as the deployed public function may use it."""
-    credentials = cloud.aws.client("sts").assume_role(RoleArn=cloud.role("public"), RoleSessionName="test")
-    key = credentials["Credentials"]
-    return boto3.client(
-        "s3",
-        endpoint_url=cloud.endpoint,
-        region_name=cloud.region,
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-        aws_session_token=key["SessionToken"],
-    )
+    return cloud.acting_as("public", "s3")
 
 
 def test_the_public_role_cannot_list(cloud: LocalCloud, public: Any) -> None:
@@ -190,3 +241,39 @@ def test_the_public_role_cannot_write_outside_in(cloud: LocalCloud, public: Any,
             public.put_object(Bucket=bucket, Key=key, Body=b"x")
         with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
             public.delete_object(Bucket=bucket, Key=key)
+
+
+def test_the_public_role_reads_content_and_writes_none(cloud: LocalCloud, public: Any) -> None:
+    key = f"c/somebody/{secrets.token_hex(16)}"
+    cloud.aws.client("s3").put_object(Bucket=cloud.content_bucket, Key=key, Body=b"kept")
+
+    assert public.get_object(Bucket=cloud.content_bucket, Key=key)["Body"].read() == b"kept"
+    for ask in (
+        lambda: public.put_object(Bucket=cloud.content_bucket, Key=key, Body=b"x"),
+        lambda: public.delete_object(Bucket=cloud.content_bucket, Key=key),
+        lambda: public.create_multipart_upload(Bucket=cloud.content_bucket, Key=key),
+        lambda: public.copy_object(
+            Bucket=cloud.content_bucket, Key=f"{key}2", CopySource={"Bucket": cloud.content_bucket, "Key": key}
+        ),
+        lambda: public.get_object(Bucket=cloud.content_bucket, Key="elsewhere"),
+        lambda: public.get_object(Bucket=cloud.outputs["StaticBucket"], Key="index.html"),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+            ask()
+
+
+def test_the_public_role_can_neither_search_nor_fill_the_table(cloud: LocalCloud) -> None:
+    table, key = cloud.acting_as("public", "dynamodb"), {"PK": {"S": "A#x"}, "SK": {"S": "HEAD"}}
+    for ask in (
+        lambda: table.scan(TableName=cloud.table),
+        lambda: table.put_item(TableName=cloud.table, Item=key),
+        lambda: table.delete_item(TableName=cloud.table, Key=key),
+        lambda: table.query(
+            TableName=cloud.table,
+            IndexName="due",
+            KeyConditionExpression="due_shard = :shard",
+            ExpressionAttributeValues={":shard": {"S": "DUE#0"}},
+        ),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+            ask()
