@@ -99,7 +99,7 @@ class Client:
 
     def stop(self) -> None:
         if self.engine is not None:
-            self.engine.send_signal(signal.SIGINT)
+            self.engine.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.engine.wait(20)
             self.engine.kill()

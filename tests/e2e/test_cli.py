@@ -181,7 +181,8 @@ def test_ctrl_c_cancels_and_the_page_says_that_the_sender_stopped(
     big = tmp_path / "big.bin"
     with big.open("wb") as file:
         file.truncate(400 * 1024 * 1024)
-    words = [sys.executable, "-m", "satchel.cli", "put", str(big), "--link"]
+    # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "satchel.cli", "put", str(big), "--link"]
     with subprocess.Popen(words, env=terminal.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as put:
         assert put.stdout is not None
         link = put.stdout.readline().strip()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from satchel.core.errors import EXIT_FAILED, SatchelError
 
@@ -16,6 +18,9 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 done, 1 failed, 2 usage, 3 not signed in, 4 offline."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        # A service manager's goodbye: end cleanly, and go on at the next start.
+        signal.signal(signal.SIGTERM, _terminated)
     parser = make_parser()
     options = parser.parse_args(given)
     out = Output(json=options.json)
@@ -33,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough.
         sys.stderr.close()
         return EXIT_FAILED
+
+
+def _terminated(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
