@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PySide6.QtCore import Property, QDateTime, QObject, QStandardPaths, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 
-from satchel.core.errors import EngineError, SatchelError
-from satchel.engine.control import EngineClient
+from satchel.core.errors import SatchelError
 
-from . import autostart, clipboard, wording
+from . import autostart, clipboard, notify, wording
+from .line import Engine, Line
 from .models import ShownTransfers, TransferModel
 from .theme import Theme
-
-log = logging.getLogger(__name__)
 
 Snapshot = dict[str, Any]
 EMPTY: Snapshot = {
@@ -35,41 +30,57 @@ EMPTY: Snapshot = {
 
 
 class Bridge(QObject):
-    """What QML binds to. Everything here runs on the UI thread but the two threads that talk to the engine."""
+    """What QML binds to. All of it runs on the UI thread; what may block is the line's."""
 
     changed = Signal()
     linksChanged = Signal()  # noqa: N815 - QML's convention
     rootsChanged = Signal()  # noqa: N815
     settingsChanged = Signal()  # noqa: N815
     filterChanged = Signal()  # noqa: N815
+    doneChanged = Signal()  # noqa: N815
     toast = Signal(str, str, bool)
     """Title, text, and whether something went wrong."""
     signInAnswered = Signal(str, str)  # noqa: N815
     """`signed_in`, `new_password_required` or `error`, and the words of an error."""
     showAsked = Signal()  # noqa: N815
-    engineLost = Signal(str)  # noqa: N815
+    news = Signal(str, str)
+    """Title and text of what ended; for when nobody looks."""
+    second = Signal()
+    """Another window has this home."""
+    failed = Signal(str)
+    """There can be no engine: why."""
     _arrived = Signal(object)
     _answered = Signal(object, object)
+    _lost = Signal()
 
-    def __init__(self, client: EngineClient, theme: Theme, parent: QObject | None = None) -> None:
+    def __init__(
+        self, connect: Callable[[], Engine], theme: Theme, parent: QObject | None = None, *, hidden: bool = False
+    ) -> None:
         super().__init__(parent)
-        self._client = client
         self._theme = theme
         self._snapshot = EMPTY
         self._settings: dict[str, Any] = {}
         self._model = TransferModel(self)
         self._shown = ShownTransfers(self._model, self)
         self._filter = "all"
-        self._workers = ThreadPoolExecutor(4, "command")
-        self._closing = threading.Event()
+        self._any_done = False
+        self._made: dict[str, str] = {}
         self._arrived.connect(self._take)
         self._answered.connect(lambda then, answer: then(answer))
-        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        self._lost.connect(self._begin_again)
+        self._line = Line(
+            connect,
+            event=self._arrived.emit,
+            second=self.second.emit,
+            lost=self._lost.emit,
+            failed=lambda error: self.failed.emit(str(error)),
+            hidden=hidden,
+        )
         self._ask("settings_get", then=self._take_settings)
 
     def close(self) -> None:
-        self._closing.set()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        """Hang up, and end the engine when it runs in this process. May be called again."""
+        self._line.close()
 
     # -- what QML shows ------------------------------------------------------------------------------------------------
 
@@ -146,6 +157,14 @@ class Bridge(QObject):
     def startsAtLogin(self) -> bool:  # noqa: N802 - QML's convention
         return bool(self._settings.get("autostart", False))
 
+    @Property(bool, notify=settingsChanged)
+    def notifies(self) -> bool:
+        return bool(self._settings.get("notifications", True))
+
+    @Property(bool, notify=doneChanged)
+    def anyDone(self) -> bool:  # noqa: N802 - QML's convention
+        return self._any_done
+
     @property
     def snapshot(self) -> Snapshot:
         """The newest snapshot, as JSON values; for Python, where QML has the properties above."""
@@ -177,24 +196,57 @@ class Bridge(QObject):
         if mime.hasUrls():
             self.drop(list(mime.urls()))
         elif mime.hasImage():
-            picture = QGuiApplication.clipboard().image()
-            name = f"Screenshot {QDateTime.currentDateTime().toString('yyyy-MM-dd HH.mm.ss')}.png"
-            folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)) / "Satchel"
-            folder.mkdir(parents=True, exist_ok=True)
-            if picture.save(str(folder / name)):
-                self.drop([QUrl.fromLocalFile(str(folder / name))])
-            else:
-                self.toast.emit("The picture could not be kept", str(folder), True)
+            self._keep(QGuiApplication.clipboard().image())
         else:
             self.toast.emit("The clipboard holds no file and no picture", "Copy one, then paste again.", True)
 
+    def _keep(self, picture: QImage) -> None:
+        name = f"Screenshot {QDateTime.currentDateTime().toString('yyyy-MM-dd HH.mm.ss.zzz')}.png"
+        folder = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)) / "Satchel"
+
+        def kept(done: bool) -> None:
+            if done:
+                self.drop([QUrl.fromLocalFile(str(folder / name))])
+            else:
+                self.toast.emit("The picture could not be kept", f"Look whether {folder} can be written.", True)
+
+        self._aside(lambda: _saved(picture, folder / name), kept)
+
     @Slot(str)
     def copy(self, text: str) -> None:
+        if clipboard.within_reach():
+            self._copied(text, clipboard.copy(text))
+        else:
+            self._aside(lambda: clipboard.copy_by_tool(text), lambda done: self._copied(text, done))
+
+    def _copied(self, text: str, done: bool) -> None:
         count = text.count("\n") + 1
-        if clipboard.copy(text):
+        if done:
             self.toast.emit("Link copied" if count == 1 else f"{count} links copied", text, False)
         else:
+            self.showAsked.emit()
             self.toast.emit("Copy this link yourself: the clipboard is out of reach", text, True)
+
+    @Slot(str)
+    def copyLinkTo(self, local_path: str) -> None:  # noqa: N802 - QML's convention
+        """A link to a file of a watched folder; made when it is first asked for."""
+        if local_path in self._made:
+            self.copy(self._made[local_path])
+            return
+        for root in self._snapshot["roots"]:
+            if Path(local_path).is_relative_to(root["path"]):
+                below = Path(local_path).relative_to(root["path"]).as_posix()
+                self._ask(
+                    "link_create",
+                    then=lambda made: self._take_link(local_path, str(made["url"])),
+                    path=str(PurePosixPath(root["remote_path"]) / below),
+                )
+                return
+        self.toast.emit("This folder is no longer watched", "Drop the file to get a link.", True)
+
+    def _take_link(self, local_path: str, url: str) -> None:
+        self._made[local_path] = url
+        self.copy(url)
 
     @Slot(str)
     def showOnly(self, which: str) -> None:  # noqa: N802 - QML's convention
@@ -255,6 +307,10 @@ class Bridge(QObject):
         self._ask("settings_set", then=self._take_settings, theme=choice)
 
     @Slot(bool)
+    def notify(self, wanted: bool) -> None:
+        self._ask("settings_set", then=self._take_settings, notifications=wanted)
+
+    @Slot(bool)
     def startAtLogin(self, wanted: bool) -> None:  # noqa: N802 - QML's convention
         try:
             autostart.enable() if wanted else autostart.disable()
@@ -276,31 +332,19 @@ class Bridge(QObject):
     ) -> None:
         """Run a command away from the UI thread; `then` or `otherwise` gets its answer on it."""
         wrong = otherwise or self._complain
+        self._line.ask(
+            method,
+            params,
+            lambda answer: self._answered.emit(then, answer),
+            lambda error: self._answered.emit(wrong, error),
+        )
 
-        def work() -> None:
-            try:
-                answer = self._client.call(method, **params)
-            except SatchelError as error:
-                self._answered.emit(wrong, error)
-            else:
-                self._answered.emit(then, answer)
-
-        if not self._closing.is_set():
-            self._workers.submit(work)
+    def _aside(self, work: Callable[[], bool], then: Callable[[bool], None]) -> None:
+        """Work that may block; `then` gets its result on the UI thread."""
+        self._line.run(lambda: self._answered.emit(then, work()))
 
     def _complain(self, error: SatchelError) -> None:
         self.toast.emit(error.title, error.message or (error.path or ""), True)
-
-    def _watch(self) -> None:
-        try:
-            for kind, value in self._client.stream("watch"):
-                if self._closing.is_set():
-                    return
-                if kind == "event":
-                    self._arrived.emit(value)
-        except EngineError as error:
-            if not self._closing.is_set():
-                self.engineLost.emit(str(error))
 
     def _take(self, event: Snapshot) -> None:
         if event.get("show"):
@@ -308,14 +352,39 @@ class Bridge(QObject):
             return
         old, self._snapshot = self._snapshot, event
         self._model.update(event["transfers"])
+        any_done = any(row["state"] in ("done", "cancelled") for row in event["transfers"])
+        if any_done != self._any_done:
+            self._any_done = any_done
+            self.doneChanged.emit()
         if old["links"] != event["links"]:
             self.linksChanged.emit()
         if old["roots"] != event["roots"]:
             self.rootsChanged.emit()
         if any(old[key] != event[key] for key in ("headline", "tone", "account", "paused", "notices")):
             self.changed.emit()
+        if self.notifies:
+            for title, text in notify.news(old["transfers"], event["transfers"]):
+                self.news.emit(title, text)
+
+    def _begin_again(self) -> None:
+        """The engine ended with its process: what was shown stays, and the line looks for the next one."""
+        self._snapshot = {**self._snapshot, "headline": "Starting…", "tone": "busy"}
+        self.changed.emit()
+        self._ask("settings_get", then=self._take_settings)
+
+    def tell(self, title: str, text: str, otherwise: Callable[[str, str], None]) -> None:
+        """By the desktop's notifications; `otherwise` where it has none."""
+        self._aside(lambda: notify.tell(title, text), lambda done: None if done else otherwise(title, text))
 
     def _take_settings(self, settings: dict[str, Any]) -> None:
         self._settings = settings
         self._theme.choose(str(settings.get("theme", "system")))
         self.settingsChanged.emit()
+
+
+def _saved(picture: QImage, file: Path) -> bool:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return bool(picture.save(str(file)))

@@ -12,16 +12,20 @@ import subprocess
 from PySide6.QtGui import QGuiApplication
 
 
+def within_reach() -> bool:
+    """Whether Qt may write it; otherwise `copy_by_tool` may."""
+    return not QGuiApplication.platformName().startswith("wayland") or QGuiApplication.focusWindow() is not None
+
+
 def copy(text: str) -> bool:
-    """True when the clipboard is known to hold `text`."""
-    if QGuiApplication.platformName().startswith("wayland") and QGuiApplication.focusWindow() is None:
-        return _by_wl_copy(text)
+    """True when the clipboard is known to hold `text`. On the UI thread."""
     clipboard = QGuiApplication.clipboard()
     clipboard.setText(text)
     return bool(clipboard.text() == text)
 
 
-def _by_wl_copy(text: str) -> bool:
+def copy_by_tool(text: str) -> bool:
+    """As `copy`, by `wl-copy`; may take 2 s, so away from the UI thread."""
     tool = shutil.which("wl-copy")
     if tool is None:
         return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QTimer, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QSocketNotifier, QUrl
 from PySide6.QtGui import QFontDatabase, QIcon
 from PySide6.QtQml import QQmlApplicationEngine
 from PySide6.QtQuick import QQuickWindow
@@ -16,12 +19,12 @@ from PySide6.QtQuickControls2 import QQuickStyle
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from satchel import __version__
-from satchel.core.errors import SatchelError
+from satchel.core.errors import EXIT_FAILED, SatchelError
 from satchel.engine.control import EngineClient
 from satchel.engine.home import home_folder
-from satchel.engine.host import connect
 
 from .bridge import Bridge
+from .line import Engine
 from .theme import Theme
 from .tray import Tray
 
@@ -29,13 +32,12 @@ _HERE = Path(__file__).parent
 
 
 class App:
-    """Window, tray and bridge over one engine's line."""
+    """Window and tray over one line to the engine, which `connect` makes away from the UI thread."""
 
-    def __init__(self, application: QApplication, client: EngineClient, hidden: bool = False) -> None:
+    def __init__(self, application: QApplication, connect: Callable[[], Engine], hidden: bool = False) -> None:
         self._application = application
-        self._client = client
         self._theme = Theme()
-        self.bridge = Bridge(client, self._theme)
+        self.bridge = Bridge(connect, self._theme, hidden=hidden)
         self._qml = QQmlApplicationEngine()
         self._qml.addImportPath(str(_HERE / "qml"))
         context = self._qml.rootContext()
@@ -49,7 +51,9 @@ class App:
         self.window = found[0]
         self.tray = Tray(self.bridge, icon(), self.show, self.leave)
         self.bridge.showAsked.connect(self.show)
-        self.bridge.engineLost.connect(self._lost)
+        self.bridge.news.connect(self._tell)
+        self.bridge.second.connect(self.leave)
+        self.bridge.failed.connect(self._give_up)
         application.setQuitOnLastWindowClosed(False)
         if hidden and not self.tray.present:
             self.show()
@@ -60,17 +64,23 @@ class App:
         self.window.requestActivate()
 
     def leave(self) -> None:
-        self.bridge.close()
+        self.window.hide()
         self._application.quit()
 
     def close(self) -> None:
-        """After the event loop has ended."""
+        """After the event loop has ended; what others have asked the engine for is finished first."""
+        self.tray.icon.hide()
         self.bridge.close()
-        self._client.close()
+        self._qml.deleteLater()  # before what it binds to
+        QCoreApplication.sendPostedEvents(self._qml, QEvent.Type.DeferredDelete.value)
 
-    def _lost(self, message: str) -> None:
-        QMessageBox.warning(None, "Satchel", f"{message}")
-        self.leave()
+    def _tell(self, title: str, text: str) -> None:
+        if not self.window.isVisible():
+            self.bridge.tell(title, text, self.tray.say)
+
+    def _give_up(self, message: str) -> None:
+        QMessageBox.critical(None, "Satchel", message)
+        self._application.exit(EXIT_FAILED)
 
 
 def main() -> None:
@@ -80,20 +90,22 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=__version__)
     options = parser.parse_args()
     home = home_folder()
-    application = start(sys.argv[:1])
-    try:
-        client = connect(home)
-        if not options.hidden and client.call("show"):
+    with contextlib.suppress(SatchelError):  # no engine yet: then there is no window either
+        if EngineClient(home).call("show", ask=not options.hidden):
             return
-        app = App(application, client, hidden=options.hidden)
-    except SatchelError as error:
-        QMessageBox.critical(None, "Satchel", str(error))
-        sys.exit(error.exit_code)
+    application = start(sys.argv[:1])
+    app = App(application, lambda: _connect(home), hidden=options.hidden)
     _report_first_frame(app.window)
     _leave_on_signal(app)
     code = application.exec()
     app.close()
     sys.exit(code)
+
+
+def _connect(home: Path) -> EngineClient:
+    from satchel.engine.host import connect  # noqa: PLC0415 - the window need not wait for the engine's modules
+
+    return connect(home)
 
 
 def start(arguments: list[str]) -> QApplication:
@@ -134,12 +146,21 @@ def _report_first_frame(window: QQuickWindow) -> None:
 
 
 def _leave_on_signal(app: App) -> None:
-    """Ctrl-C and a session's end leave cleanly; Python sees signals only while it runs, hence the slow timer."""
+    """Ctrl-C and a session's end leave cleanly. Python's handlers run when Python does: the socket wakes it."""
+    wakes, woken = socket.socketpair()
+    wakes.setblocking(False)
+    woken.setblocking(False)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    notifier = QSocketNotifier(woken.fileno(), QSocketNotifier.Type.Read, app.bridge)
+
+    def drain() -> None:
+        with contextlib.suppress(BlockingIOError):
+            woken.recv(64)
+
+    notifier.activated.connect(drain)
+    app.bridge.destroyed.connect(wakes.close)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.leave())
-    timer = QTimer(app.bridge, interval=500)
-    timer.timeout.connect(lambda: None)
-    timer.start()
 
 
 if __name__ == "__main__":

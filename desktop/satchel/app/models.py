@@ -24,7 +24,8 @@ Index = QModelIndex | QPersistentModelIndex
 
 _ROLES = (
     "transferId", "name", "localPath", "badge", "tile", "detail", "tone", "progress", "stage",
-    "canCancel", "canPause", "canResume", "canRetry", "canCopy", "link",
+    "canCancel", "canPause", "canResume", "canRetry", "canCopy", "canMakeLink",
+    "link",
 )  # fmt: skip
 _FIRST = int(Qt.ItemDataRole.UserRole) + 1
 _TILES = {
@@ -43,6 +44,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     tile = next((kind for kind, known in _TILES.items() if ends in known), "other")
     whole = row["size"]
     moving = not state.final
+    gone = state is State.CANCELLED
     return {
         "transferId": row["transfer_id"],
         "name": row["name"],
@@ -50,14 +52,15 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "badge": wording.badge(row["name"], row["files"]),
         "tile": "folder" if row["files"] > 1 else tile,
         "detail": wording.detail(row),
-        "tone": "bad" if state is State.FAILED or (row["message"] and moving) else "plain",
+        "tone": "bad" if state is State.FAILED or (row["message"] and moving) else "quiet" if gone else "plain",
         "progress": (row["sent_bytes"] / whole if whole else 0.0) if moving or state is State.FAILED else -1.0,
         "stage": str(state),
         "canCancel": moving,
         "canPause": state in (State.WAITING, State.HASHING, State.SENDING) and row["direction"] == "up",
         "canResume": state is State.PAUSED,
         "canRetry": state in (State.FAILED, State.CANCELLED) and row["direction"] == "up",
-        "canCopy": bool(row["link_url"]) and state is not State.CANCELLED,
+        "canCopy": bool(row["link_url"]) and not gone,
+        "canMakeLink": row["origin"] == "root" and state is State.DONE and not row["link_url"],
         "link": row["link_url"] or "",
     }
 
@@ -94,9 +97,7 @@ class TransferModel(QAbstractListModel):
 
     def _place(self, at: int, row: dict[str, Any]) -> None:
         if at < len(self._rows) and self._rows[at]["transferId"] == row["transferId"]:
-            if self._rows[at] != row:
-                self._rows[at] = row
-                self.dataChanged.emit(self.index(at), self.index(at))
+            self._change(at, row)
             return
         was = next((n for n in range(at + 1, len(self._rows)) if self._rows[n]["transferId"] == row["transferId"]), -1)
         if was < 0:
@@ -107,13 +108,17 @@ class TransferModel(QAbstractListModel):
         self.beginMoveRows(QModelIndex(), was, was, QModelIndex(), at)
         self._rows.insert(at, self._rows.pop(was))
         self.endMoveRows()
-        if self._rows[at] != row:
+        self._change(at, row)
+
+    def _change(self, at: int, row: dict[str, Any]) -> None:
+        roles = [_FIRST + n for n, name in enumerate(_ROLES) if self._rows[at][name] != row[name]]
+        if roles:
             self._rows[at] = row
-            self.dataChanged.emit(self.index(at), self.index(at))
+            self.dataChanged.emit(self.index(at), self.index(at), roles)
 
 
 class ShownTransfers(QSortFilterProxyModel):
-    """All, only the active, or only those that are done."""
+    """All; the active, which is all that is not over or that failed and waits for somebody; or what is done."""
 
     def __init__(self, source: TransferModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -130,4 +135,6 @@ class ShownTransfers(QSortFilterProxyModel):
             return True
         source = self.sourceModel()
         stage = source.data(source.index(row, 0, parent), _FIRST + _ROLES.index("stage"))
-        return State(stage).final == (self._only == "done")
+        if self._only == "done":
+            return State(stage) is State.DONE
+        return State(stage) not in (State.DONE, State.CANCELLED)

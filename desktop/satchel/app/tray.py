@@ -52,6 +52,10 @@ class Tray(QObject):
     def present(self) -> bool:
         return self.icon.isVisible()
 
+    def say(self, title: str, text: str) -> None:
+        if self.present:
+            self.icon.showMessage(title, text, self.icon.icon())
+
     def _appear(self) -> None:
         if QSystemTrayIcon.isSystemTrayAvailable():
             self.icon.show()

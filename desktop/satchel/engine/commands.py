@@ -48,15 +48,19 @@ async def status(engine: Engine, _: Emit) -> Snapshot:
     return await engine.snapshot()
 
 
-async def watch(engine: Engine, emit: Emit) -> None:
-    """Until the face hangs up. Somebody watches, so there is somebody to keep folders in step for."""
+async def watch(engine: Engine, emit: Emit, *, window: bool = False) -> None:
+    """Until the face hangs up. Somebody watches, so there is somebody to keep folders in step for.
+
+    A `window` also gets `{"show": True}` when it is to come forward.
+    """
     await engine.stay()
-    async with engine.watching(emit):
+    async with engine.watching(emit, window=window):
         await asyncio.Event().wait()
 
 
-async def show(engine: Engine, _: Emit) -> bool:
-    return engine.show()
+async def show(engine: Engine, _: Emit, *, ask: bool = True) -> bool:
+    """Whether a window watches; without `ask` it is left where it is."""
+    return engine.show(ask=ask)
 
 
 async def settings_get(engine: Engine, _: Emit) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._poked = False
         self._watchers: set[Callable[[Any], None]] = set()
+        self._windows: set[Callable[[Any], None]] = set()
         self._last: Snapshot | None = None
         self._publisher: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
@@ -128,21 +129,24 @@ class Engine:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._changed.set)
 
-    def show(self) -> bool:
-        """Ask the app to come forward; False when there is none."""
-        for watcher in list(self._watchers):
-            watcher({"show": True})
-        return bool(self._watchers)
+    def show(self, *, ask: bool = True) -> bool:
+        """Whether there is a window; `ask` it to come forward."""
+        for window in list(self._windows) if ask else ():
+            window({"show": True})
+        return bool(self._windows)
 
     @contextlib.asynccontextmanager
-    async def watching(self, emit: Callable[[Any], None]) -> AsyncIterator[None]:
-        """Snapshots to `emit`, now and whenever they differ."""
+    async def watching(self, emit: Callable[[Any], None], *, window: bool = False) -> AsyncIterator[None]:
+        """Snapshots to `emit`, now and whenever they differ; a window is also told when it is to come forward."""
         self._watchers.add(emit)
+        if window:
+            self._windows.add(emit)
         try:
             emit(await self.snapshot())
             yield
         finally:
             self._watchers.discard(emit)
+            self._windows.discard(emit)
 
     async def snapshot(self) -> Snapshot:
         """What is so now."""

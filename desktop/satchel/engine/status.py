@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from satchel.core.model import TransferState
 from satchel.core.status import AccountStatus, Notice, RecentLink, RootRow, Snapshot, Tone, TransferRow
 
 MAX_ROWS = 200
+_LONG_PATH = 28  # a longer one says less than the folder's own name: the middle of it would be cut out
 
 
 def snapshot(
@@ -99,7 +101,8 @@ def _named(roots: Sequence[RootRow]) -> str:
     if len(roots) != 1:
         return f"{len(roots)} folders"
     path = Path(roots[0].path)
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except ValueError:
-        return path.name or str(path)
+    with contextlib.suppress(ValueError):
+        below_home = f"~/{path.relative_to(Path.home())}"
+        if len(below_home) <= _LONG_PATH:
+            return below_home
+    return path.name or str(path)

@@ -11,6 +11,7 @@ AbstractButton {
     Accessible.name: qsTr("Drop files or folders to share, or press to browse")
     Accessible.role: Accessible.Button
     Keys.onReturnPressed: browse()
+    Keys.onEnterPressed: browse()
     onClicked: browse()
 
     background: Rectangle {
@@ -48,7 +49,8 @@ AbstractButton {
                 text: zone.over ? qsTr("Let go to share") : qsTr("Drop files or folders to share")
                 color: Tokens.text
                 font.pixelSize: Tokens.title
-                font.weight: Font.Medium
+                font.weight: Font.DemiBold
+                font.letterSpacing: -0.4
             }
             Item { width: 1; height: 9 }
             Row {

@@ -20,7 +20,7 @@ Column {
         color: Tokens.text
         placeholderTextColor: Tokens.quiet
         selectionColor: Tokens.accent
-        selectedTextColor: Tokens.onAccent
+        selectedTextColor: Tokens.inkOnAccent
         selectByMouse: true
         font.pixelSize: Tokens.small + 1
         Accessible.name: field.label

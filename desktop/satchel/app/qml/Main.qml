@@ -31,12 +31,36 @@ Window {
         fileMode: FileDialog.OpenFiles
         onAccepted: satchel.drop(selectedFiles)
     }
-    HeldList { id: heldList }
+    HeldList { id: heldList; objectName: "heldList" }
     Connections {
         target: satchel
         function onToast(title, detail, bad) { toast.say(title, detail, bad) }
     }
 
+    // The keyboard's focus is never out of sight.
+    onActiveFocusItemChanged: {
+        if (!activeFocusItem)
+            return
+        for (let above = activeFocusItem.parent; above; above = above.parent) {
+            if (above instanceof Flickable && above.contentHeight > above.height) {
+                const at = activeFocusItem.mapToItem(above.contentItem, 0, 0)
+                const low = at.y + activeFocusItem.height + 24 - above.height
+                if (at.y - 24 < above.contentY)
+                    above.contentY = Math.max(above.originY - above.topMargin, at.y - 24)
+                else if (low > above.contentY)
+                    above.contentY = Math.min(low, above.originY + above.contentHeight - above.height)
+                return
+            }
+        }
+    }
+
+    Column {
+        anchors.centerIn: parent
+        visible: satchel.signedIn === "starting"
+        spacing: 18
+        Image { anchors.horizontalCenter: parent.horizontalCenter; source: "../icons/satchel.svg"; sourceSize: Qt.size(72, 72); width: 72; height: 72; Accessible.ignored: true }
+        Text { anchors.horizontalCenter: parent.horizontalCenter; text: satchel.headline; color: Tokens.quiet; font.pixelSize: Tokens.small; Accessible.role: Accessible.StaticText; Accessible.name: text }
+    }
     Loader { anchors.fill: parent; active: satchel.signedIn === "signed_out"; visible: active; sourceComponent: SignIn {} }
     Loader { anchors.fill: parent; active: window.signedIn && window.inSettings; visible: active; sourceComponent: Settings { onBack: window.inSettings = false } }
 
@@ -65,7 +89,7 @@ Window {
             Column {
                 anchors { left: avatar.right; leftMargin: 15; right: buttons.left; rightMargin: 12; verticalCenter: parent.verticalCenter }
                 spacing: 3
-                Text { width: parent.width; elide: Text.ElideMiddle; text: satchel.email; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.heading - 1; font.weight: Font.Medium }
+                Text { width: parent.width; elide: Text.ElideMiddle; text: satchel.email; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: window.width < 640 ? Tokens.body - 1 : Tokens.heading - 1; font.weight: Font.DemiBold; font.letterSpacing: -0.3 }
                 Text { width: parent.width; elide: Text.ElideRight; text: satchel.usage; color: Tokens.quiet; font.pixelSize: Tokens.small }
             }
             Row {
@@ -82,6 +106,7 @@ Window {
             visible: window.width < 640
             anchors { left: header.left; top: header.bottom; topMargin: visible ? 14 : 0 }
             height: visible ? implicitHeight : 0
+            widest: header.width
             text: satchel.headline
             tone: satchel.tone
             onClicked: heldList.open()
@@ -116,7 +141,7 @@ Window {
         DropZone {
             id: zone
             anchors { left: header.left; right: header.right; top: notices.bottom; topMargin: notices.height > 0 ? 12 : 6 }
-            height: window.height > 700 ? 210 : 120
+            height: window.height > 700 ? 210 : 110
             onBrowse: files.open()
             onDropped: urls => satchel.drop(urls)
         }
@@ -124,8 +149,17 @@ Window {
             id: bar
             anchors { left: header.left; right: header.right; top: zone.bottom; topMargin: 20 }
             height: 40
-            Text { anchors.verticalCenter: parent.verticalCenter; text: qsTr("Transfers"); color: Tokens.text; font.pixelSize: Tokens.heading; font.weight: Font.Medium; Accessible.role: Accessible.Heading; Accessible.name: text }
+            Text { anchors.verticalCenter: parent.verticalCenter; text: qsTr("Transfers"); color: Tokens.text; font.pixelSize: Tokens.heading; font.weight: Font.DemiBold; font.letterSpacing: -0.3; Accessible.role: Accessible.Heading; Accessible.name: text }
+            PushButton {
+                anchors { right: which.left; rightMargin: 10; verticalCenter: parent.verticalCenter }
+                visible: satchel.anyDone && window.width >= 520
+                kind: "quiet"
+                text: qsTr("Clear done")
+                hint: qsTr("Take what is done off this list; the files and their links stay")
+                onClicked: satchel.clearDone()
+            }
             Segmented {
+                id: which
                 anchors { right: parent.right; verticalCenter: parent.verticalCenter }
                 name: qsTr("Which transfers to show")
                 value: satchel.filter
@@ -135,10 +169,11 @@ Window {
         }
         ListView {
             id: list
-            anchors { left: parent.left; right: parent.right; top: bar.bottom; topMargin: 16; bottom: parent.bottom; bottomMargin: 20 }
+            anchors { left: parent.left; right: parent.right; top: bar.bottom; topMargin: 12; bottom: parent.bottom; bottomMargin: 1 }
             leftMargin: Tokens.margin
             rightMargin: Tokens.margin
-            topMargin: 4
+            topMargin: 5
+            bottomMargin: 24
             spacing: 11
             clip: true
             model: satchel.transfers
@@ -146,13 +181,19 @@ Window {
             delegate: TransferRow { width: list.width - 2 * Tokens.margin }
             Accessible.role: Accessible.List
             Accessible.name: qsTr("Transfers")
-            ScrollBar.vertical: ScrollBar { policy: list.contentHeight > list.height ? ScrollBar.AlwaysOn : ScrollBar.AlwaysOff }
+            ScrollBar.vertical: Bar { flickable: list }
             Column {
                 anchors.centerIn: parent
+                width: parent.width - 2 * Tokens.margin
                 visible: list.count === 0
                 spacing: 6
-                Text { anchors.horizontalCenter: parent.horizontalCenter; text: qsTr("Nothing here yet"); color: Tokens.text; font.pixelSize: Tokens.body; font.weight: Font.Medium }
-                Text { anchors.horizontalCenter: parent.horizontalCenter; text: qsTr("What you drop shows up here with its link."); color: Tokens.quiet; font.pixelSize: Tokens.small }
+                readonly property var words: ({
+                    all: [qsTr("Nothing here yet"), qsTr("What you drop shows up here with its link.")],
+                    active: [qsTr("Nothing is under way"), qsTr("What is on its way, paused or failed shows up here.")],
+                    done: [qsTr("Nothing is done yet"), qsTr("What has arrived shows up here with its link.")]
+                })[satchel.filter]
+                Text { width: parent.width; horizontalAlignment: Text.AlignHCenter; text: parent.words[0]; color: Tokens.text; font.pixelSize: Tokens.body; font.weight: Font.Medium }
+                Text { width: parent.width; horizontalAlignment: Text.AlignHCenter; wrapMode: Text.Wrap; text: parent.words[1]; color: Tokens.quiet; font.pixelSize: Tokens.small }
             }
         }
         // The whole window takes drops, not only the zone.

@@ -4,14 +4,17 @@ import QtQuick.Controls.Basic
 AbstractButton {
     id: pill
     property string tone: "ok"
+    property real widest: 420
     readonly property var look: Tokens.tones[tone] ?? Tokens.tones.busy
     implicitHeight: 37
-    implicitWidth: Math.min(label.implicitWidth + 56, 420)
+    implicitWidth: Math.min(Math.ceil(label.implicitWidth) + 56, widest)
+    hoverEnabled: true
     focusPolicy: Qt.StrongFocus
     Accessible.name: text
     Accessible.role: Accessible.Button
     Accessible.description: qsTr("Shows what is held back and why")
     Keys.onReturnPressed: clicked()
+    Keys.onEnterPressed: clicked()
     contentItem: Item {
         Rectangle {
             id: dot
@@ -36,7 +39,7 @@ AbstractButton {
     rightPadding: 10
     background: Rectangle {
         radius: height / 2
-        color: pill.look.back
+        color: pill.hovered ? Qt.tint(pill.look.back, Qt.alpha(pill.look.text, 0.08)) : pill.look.back
         FocusRing { control: pill }
     }
 }

@@ -34,6 +34,7 @@ Rectangle {
                 Accessible.role: Accessible.RadioButton
                 Accessible.checked: checked
                 Keys.onReturnPressed: clicked()
+                Keys.onEnterPressed: clicked()
                 onClicked: segmented.chosen(modelData.value)
                 contentItem: Text {
                     id: word

@@ -6,6 +6,8 @@ Flickable {
     id: page
     signal back
     contentHeight: column.implicitHeight + 60
+    boundsBehavior: Flickable.StopAtBounds
+    ScrollBar.vertical: Bar { flickable: page }
     clip: true
     Keys.onEscapePressed: back()
 
@@ -48,11 +50,14 @@ Flickable {
                 color: Tokens.card
                 border.width: 1
                 border.color: Tokens.line
+                Accessible.role: Accessible.ListItem
+                Accessible.name: modelData.path
+                Accessible.description: qsTr("Uploads to %1").arg(modelData.remote_path)
                 Icon { id: sign; x: 20; anchors.verticalCenter: parent.verticalCenter; path: Icons.folder; color: Tokens.accent }
                 Column {
                     anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: parent.verticalCenter }
                     spacing: 3
-                    Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
+                    Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
                     Text { width: parent.width; elide: Text.ElideRight; text: qsTr("Uploads to %1").arg(root.modelData.remote_path); textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
                 }
                 PushButton { id: remove; anchors { right: parent.right; rightMargin: 18; verticalCenter: parent.verticalCenter } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.removeRoot(root.modelData.root_id) }
@@ -77,14 +82,12 @@ Flickable {
             onChosen: value => satchel.chooseTheme(value)
         }
 
-        Section { text: qsTr("Start") }
-        PushButton {
-            kind: satchel.startsAtLogin ? "soft" : "plain"
-            glyph: satchel.startsAtLogin ? Icons.check : ""
-            text: satchel.startsAtLogin ? qsTr("Starts when you log in") : qsTr("Start when you log in")
-            Accessible.checkable: true
-            Accessible.checked: satchel.startsAtLogin
-            onClicked: satchel.startAtLogin(!satchel.startsAtLogin)
+        Section { text: qsTr("Behaviour") }
+        Column {
+            width: parent.width
+            spacing: 6
+            Toggle { text: qsTr("Start when you log in"); on: satchel.startsAtLogin; onWished: on => satchel.startAtLogin(on) }
+            Toggle { text: qsTr("Tell when an upload ends and the window is closed"); on: satchel.notifies; onWished: on => satchel.notify(on) }
         }
 
         Section { text: qsTr("Account") }

@@ -92,6 +92,7 @@ Flickable {
                 width: parent.width
                 implicitHeight: 46
                 kind: "strong"
+                centred: true
                 text: page.busy ? qsTr("Signing in…") : page.wantsNew ? qsTr("Set password and sign in") : qsTr("Sign in")
                 enabled: !page.busy
                 onClicked: page.send()

@@ -14,10 +14,12 @@ QtObject {
     readonly property color accentSoft: dark ? "#26244a" : "#ebeafe"
     readonly property color accentSofter: dark ? "#201f3a" : "#f5f4ff"
     readonly property color track: dark ? "#2a2d39" : "#e9ebf4"
+    readonly property color handle: dark ? "#4a4f61" : "#c6cad8"
+    readonly property color off: dark ? "#3d4253" : "#d3d7e3"
     readonly property color hover: dark ? "#232634" : "#f3f4fa"
     readonly property color bad: dark ? "#ff6b78" : "#c8323f"
     readonly property color badSoft: dark ? "#3a1d25" : "#fdecee"
-    readonly property color onAccent: dark ? "#14161f" : "#ffffff"
+    readonly property color inkOnAccent: dark ? "#14161f" : "#ffffff"
 
     readonly property var tones: ({
         ok: { text: dark ? "#3fd397" : "#12835c", back: dark ? "#17342a" : "#e2f6ee" },

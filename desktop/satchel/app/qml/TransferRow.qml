@@ -17,9 +17,12 @@ Rectangle {
     required property bool canResume
     required property bool canRetry
     required property bool canCopy
+    required property bool canMakeLink
     required property string link
+    required property string localPath
 
     readonly property bool narrow: width < 560
+    readonly property bool tight: width < 440
     readonly property color moving: stage === "failed" || tone === "bad" ? Tokens.bad : stage === "paused" ? Tokens.quiet : Tokens.accent
 
     height: 84
@@ -27,13 +30,21 @@ Rectangle {
     color: Tokens.card
     border.width: 1
     border.color: Tokens.line
+    readonly property bool over: stage === "cancelled"
+    function copyLink() {
+        if (canCopy)
+            satchel.copy(link)
+        else if (canMakeLink)
+            satchel.copyLinkTo(localPath)
+    }
+
     activeFocusOnTab: true
     Accessible.role: Accessible.ListItem
     Accessible.name: name
     Accessible.description: detail
     Keys.onPressed: event => {
-        if (event.matches(StandardKey.Copy) && row.canCopy) {
-            satchel.copy(row.link)
+        if (event.matches(StandardKey.Copy) && (row.canCopy || row.canMakeLink)) {
+            row.copyLink()
             event.accepted = true
         } else if (event.key === Qt.Key_Delete && row.canCancel) {
             satchel.transfer("cancel", row.transferId)
@@ -44,11 +55,12 @@ Rectangle {
 
     Rectangle {
         id: tileShape
-        x: 15
+        x: row.tight ? 12 : 15
         anchors.verticalCenter: parent.verticalCenter
-        width: 60
-        height: 60
+        width: row.tight ? 48 : 60
+        height: width
         radius: 14
+        opacity: row.over ? 0.45 : 1
         gradient: Gradient {
             GradientStop { position: 0; color: (Tokens.tiles[row.tile] ?? Tokens.tiles.other)[0] }
             GradientStop { position: 1; color: (Tokens.tiles[row.tile] ?? Tokens.tiles.other)[1] }
@@ -65,7 +77,7 @@ Rectangle {
         Icon { visible: row.tile === "folder"; anchors.centerIn: parent; width: 28; height: 28; path: Icons.folder; color: "white" }
     }
     Column {
-        anchors { left: tileShape.right; leftMargin: 17; right: actions.left; rightMargin: 18; verticalCenter: parent.verticalCenter }
+        anchors { left: tileShape.right; leftMargin: row.tight ? 12 : 17; right: actions.left; rightMargin: row.tight ? 8 : 18; verticalCenter: parent.verticalCenter }
         spacing: 4
         Text {
             width: parent.width
@@ -73,9 +85,9 @@ Rectangle {
             textFormat: Text.PlainText
             elide: Text.ElideMiddle
             maximumLineCount: 1
-            color: Tokens.text
+            color: row.over ? Tokens.quiet : Tokens.text
             font.pixelSize: Tokens.body
-            font.weight: Font.DemiBold
+            font.weight: row.over ? Font.Medium : Font.DemiBold
             Accessible.ignored: true
         }
         Text {
@@ -105,8 +117,8 @@ Rectangle {
     }
     Row {
         id: actions
-        anchors { right: parent.right; rightMargin: 19; verticalCenter: parent.verticalCenter }
-        spacing: 8
+        anchors { right: parent.right; rightMargin: row.tight ? 12 : 19; verticalCenter: parent.verticalCenter }
+        spacing: row.tight ? 2 : 8
         PushButton {
             visible: row.canCancel
             kind: "bare"
@@ -124,29 +136,30 @@ Rectangle {
             onClicked: satchel.transfer("pause", row.transferId)
         }
         PushButton {
+            readonly property bool brief: row.narrow || row.canResume
+            visible: (row.canCopy || row.canMakeLink) && !row.canRetry
+            implicitWidth: brief ? 41 : 140
+            kind: "soft"
+            text: brief ? "" : qsTr("Copy link")
+            hint: qsTr("Copy link to %1").arg(row.name)
+            glyph: Icons.link
+            onClicked: row.copyLink()
+        }
+        PushButton {
             visible: row.canResume
-            implicitWidth: 140
-            text: qsTr("Resume")
+            implicitWidth: row.narrow ? 41 : 140
+            text: row.narrow ? "" : qsTr("Resume")
             hint: qsTr("Resume %1").arg(row.name)
             glyph: Icons.play
             onClicked: satchel.transfer("resume", row.transferId)
         }
         PushButton {
             visible: row.canRetry
-            implicitWidth: 140
-            text: qsTr("Retry")
+            implicitWidth: row.narrow ? 41 : 140
+            text: row.narrow ? "" : qsTr("Retry")
             hint: qsTr("Retry %1").arg(row.name)
             glyph: Icons.retry
             onClicked: satchel.transfer("retry", row.transferId)
-        }
-        PushButton {
-            visible: row.canCopy && !row.canRetry
-            implicitWidth: row.narrow ? 41 : 140
-            kind: "soft"
-            text: row.narrow ? "" : qsTr("Copy link")
-            hint: qsTr("Copy link to %1").arg(row.name)
-            glyph: Icons.link
-            onClicked: satchel.copy(row.link)
         }
     }
 }
