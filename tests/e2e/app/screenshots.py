@@ -101,7 +101,7 @@ def _more(studio: Studio, folder: Path) -> None:
     studio.picture(folder / "more-empty.png")
     studio.picture(folder / "more-empty-small.png", 420, 520)
     long = row("long", "sending", name="a very " * 30 + "long name.tar.gz", size=5e9, sent_bytes=1e9,
-               message="The disk that this file is on was taken away; it goes on when it is back, or cancel it here")  # fmt: skip
+               message="The disk with this file was taken away; it goes on when that is back, or cancel it here")  # fmt: skip
     held = {"path": "notes/CON.txt", "reason": "Windows cannot hold this name", "remedy": "Rename it."}
     studio.show(
         snapshot(

@@ -73,7 +73,7 @@ def snapshot(*transfers: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 class FakeEngine:
-    """What `satchel.app.line.Engine` asks for. `answers` are values, errors to raise, or functions of the parameters."""
+    """A `satchel.app.line.Engine`. `answers` are values, errors to raise, or functions of the parameters."""
 
     def __init__(self, first: dict[str, Any] | None = None, **answers: Any) -> None:
         self.answers: dict[str, Any] = {"settings_get": SETTINGS, "show": False} | answers
