@@ -7,26 +7,31 @@ from satchel.core.model import StoredUpload, TransferState
 from .database import Database
 from .text import from_text, to_text
 
-_FINAL = tuple(state.value for state in TransferState if state.final)
+State = TransferState
+
+_FINAL = tuple(state.value for state in State if state.final)
 _PUT = "INSERT OR REPLACE INTO upload (upload_id, state, created_ms, body) VALUES (?, ?, ?, ?)"
 
 
 class Uploads:
-    """Uploads on their way and the newest that ended; enough to go on after a crash without sending a part twice."""
+    """Uploads on their way, and those that ended and may be asked for: enough to go on after a crash without sending a
+    part twice."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, uploads: Sequence[StoredUpload]) -> None:
-        """All of them in one commit."""
-        self._database.write_many(_PUT, [_row(upload) for upload in uploads])
+        """All of them, as they are now, in one commit. Those that ended need their parts no more, and a watched
+        folder's that is done is in its tree: nobody asks for it again."""
+        ended = [(one.request.upload_id,) for one in uploads if one.state.final and one.state is not State.FAILED]
+        over = [one for one in uploads if one.state is State.DONE and one.request.origin == "root"]
+        with self._database.transaction():
+            self._database.write_many(_PUT, [_row(upload) for upload in uploads])
+            self._database.write_many("DELETE FROM part WHERE upload_id = ?", ended)
+            self._database.write_many("DELETE FROM upload WHERE upload_id = ?", [(u.request.upload_id,) for u in over])
 
     def save(self, upload: StoredUpload) -> None:
-        """The upload as it is now; one that ended needs its parts no more."""
-        with self._database.transaction():
-            self._database.write(_PUT, _row(upload))
-            if upload.state.final and upload.state is not TransferState.FAILED:
-                self._database.write("DELETE FROM part WHERE upload_id = ?", (upload.request.upload_id,))
+        self.add([upload])
 
     def part_done(self, upload_id: str, part: int, crc64nvme: str, size: int) -> None:
         """S3 has acknowledged this part."""
@@ -47,6 +52,16 @@ class Uploads:
         marks = ", ".join("?" * len(_FINAL))
         sql = f"SELECT body FROM upload WHERE state NOT IN ({marks}) ORDER BY created_ms, upload_id"  # noqa: S608 - marks
         return [from_text(row[0], StoredUpload) for row in self._database.read(sql, *_FINAL)]
+
+    def given_up(self) -> list[StoredUpload]:
+        """Cancelled, and a watched folder's that failed: the service may hold them open still."""
+        sql = "SELECT body FROM upload WHERE state IN (?, ?) ORDER BY created_ms, upload_id"
+        found = [from_text(row[0], StoredUpload) for row in self._database.read(sql, State.CANCELLED, State.FAILED)]
+        return [one for one in found if one.state is State.CANCELLED or one.request.origin == "root"]
+
+    def forget_done(self, before_ms: int) -> None:
+        """Those that are done and began before that time."""
+        self._database.write("DELETE FROM upload WHERE state = ? AND created_ms < ?", (State.DONE, before_ms))
 
     def recent(self, limit: int = 200) -> list[StoredUpload]:
         """In any state, newest first."""

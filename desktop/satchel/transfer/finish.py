@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from satchel.core.errors import LocalFileError, RefusedError, SatchelError
 from satchel.core.model import CompleteItem, CompleteResult
 
@@ -81,7 +79,7 @@ class Finisher:
 
 
 class Aborter:
-    """Gives up at the service what was given up here; best effort, the janitor sees to the rest."""
+    """Gives up at the service what was given up here; what it could not tell, the next run tells."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -90,11 +88,13 @@ class Aborter:
         line = self._line
         while (upload_id := line.to_abort.take()) is not None:
             try:
-                line.ask(partial(line.service.abort_upload, upload_id))
+                line.abort(upload_id)
             except ClosedError:
                 return
             except SatchelError:
                 continue
+            except Exception:
+                line.bug([])
 
 
 def _item(upload: Upload) -> CompleteItem:

@@ -139,6 +139,16 @@ class Line:
                 self.service_gate.passed()
                 return result
 
+    def abort(self, upload_id: str) -> None:
+        """Tell the service that an upload was given up. Raises as `ask` does, also when there was nothing to abort."""
+        try:
+            self.ask(lambda: self.service.abort_upload(upload_id))
+        except RefusedError as error:
+            if error.kind != "busy":
+                self.ledger.heard(upload_id)
+            raise
+        self.ledger.heard(upload_id)
+
     # -- along the line --------------------------------------------------------------------------------------------
 
     def prepare(self, upload: Upload, epoch: int, delay: float = 0.0) -> None:

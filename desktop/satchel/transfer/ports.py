@@ -54,6 +54,12 @@ class UploadStore(Protocol):
     def unfinished(self) -> list[StoredUpload]:
         """Those not done, failed or cancelled; oldest first."""
 
+    def given_up(self) -> list[StoredUpload]:
+        """Cancelled, and a watched folder's that failed; those that the service has heard of are removed."""
+
+    def forget_done(self, before_ms: int) -> None:
+        """Those that are done and began before that time, in milliseconds since the epoch."""
+
     def remove(self, upload_id: str) -> None: ...
 
     def part_done(self, upload_id: str, part: int, crc64nvme: str, size: int) -> None: ...

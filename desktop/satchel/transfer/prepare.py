@@ -87,12 +87,12 @@ class Preparer:
     def _give_up(self, upload: Upload, old: str) -> None:
         line = self._line
         try:
-            line.ask(partial(line.service.abort_upload, old))
+            line.abort(old)
         except RefusedError as error:
             if error.kind == "upload-closed":
                 self._follow(upload, old)
         except SatchelError:
-            return  # it is gone; the janitor sees to the rest
+            return  # the next run tells
 
     def _follow(self, upload: Upload, old: str) -> None:
         """The upload to be given up was finished by somebody else: what is sent now is the next revision."""

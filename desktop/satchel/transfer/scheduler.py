@@ -27,6 +27,8 @@ State = TransferState
 _KEPT = 200
 """How many uploads that ended `progress` still tells of."""
 _RATE_EVERY_S = 0.25
+_DONE_MS = 30 * 24 * 3600 * 1000
+"""How long a done upload is remembered: until then a folder that a crash interrupted knows which files it has sent."""
 
 
 class Uploader:
@@ -62,6 +64,9 @@ class Uploader:
         """What an earlier run left unfinished and nobody has taken up yet, by path, oldest first."""
         for stored in store.unfinished():
             self._left.setdefault(stored.request.path, []).append(stored)
+        self._given_up = {stored.request.node_id: stored.request.upload_id for stored in store.given_up()}
+        """What an earlier run gave up and the service has not heard of, by node: told before that is opened anew."""
+        store.forget_done(clock.now_ms() - _DONE_MS)
         self._senders = [
             Sender(self._line, Wire(send_timeout=send_timeout, reply_timeout=reply_timeout)) for _ in range(connections)
         ]
@@ -76,6 +81,9 @@ class Uploader:
             ("upload-abort", Aborter(self._line).run),
             *((f"upload-send-{number}", sender.run) for number, sender in enumerate(self._senders)),
         ]
+        left = {one.request.node_id for several in self._left.values() for one in several}
+        for node_id in self._given_up.keys() - left:
+            self._line.to_abort.put(self._given_up.pop(node_id), 1)
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in stages]
         for thread in self._threads:
             thread.start()
@@ -95,17 +103,16 @@ class Uploader:
     def resume_stored(self) -> list[Ticket]:
         """Go on with what a person dropped and an earlier run left; a watched folder submits its own again."""
         with self._ledger.lock:
-            found: dict[str, StoredUpload] = {}
-            for stored in [stored for several in self._left.values() for stored in several]:
-                if stored.request.origin == "drop":
-                    self._left[stored.request.path].remove(stored)
-                    # A crash between the two steps of beginning anew leaves both: the newer one counts.
-                    if (older := found.pop(stored.request.node_id, None)) is not None:
-                        self._store.remove(older.request.upload_id)
-                        self._line.to_abort.put(older.request.upload_id, 1)
-                    found[stored.request.node_id] = stored
-            uploads = [self._recalled(stored) for stored in found.values()]
-            return [upload.ticket for upload in self._enter(uploads)]
+            drops = [one for several in self._left.values() for one in several if one.request.origin == "drop"]
+            for stored in drops:
+                self._take_left(stored)
+            return [upload.ticket for upload in self._enter([self._recalled(stored) for stored in drops])]
+
+    def give_up_left(self, group: str) -> None:
+        """Give up what an earlier run left of a group and nobody has asked for since."""
+        with self._ledger.lock:
+            for stored in [one for several in self._left.values() for one in several if one.request.group == group]:
+                self._give_up(stored)
 
     # -- having a say ----------------------------------------------------------------------------------------------
 
@@ -143,9 +150,7 @@ class Uploader:
                 stored = self._store.get(upload_id)
                 if stored is None or stored.state in (State.DONE, State.CANCELLED):
                     return
-                self._take_left(stored)
-                self._store.save(replace(stored, state=State.CANCELLED, message=""))
-                self._line.to_abort.put(upload_id, 0)
+                self._give_up(stored)
                 return
         # Without the lock: whoever waits for the ticket is called from here.
         if self._ledger.cancel(upload):
@@ -241,12 +246,11 @@ class Uploader:
                 return upload
         left = self._left.get(request.path, [])
         for stored in [stored for stored in left if _same(stored.request, request)]:
-            left.remove(stored)
             if error is None and stamp == Stamp(stored.size, stored.mtime_ns):
+                self._take_left(stored)
                 return self._recalled(stored)
             # The file has changed since: what was sent of it is of no use.
-            self._store.remove(stored.request.upload_id)
-            self._line.to_abort.put(stored.request.upload_id, 1)
+            self._give_up(stored)
         self._replace_failed(request)
         stored = StoredUpload(
             request=request,
@@ -260,11 +264,20 @@ class Uploader:
         return upload
 
     def _take_left(self, stored: StoredUpload) -> None:
-        left = self._left.get(stored.request.path, [])
-        left[:] = [other for other in left if other.request.upload_id != stored.request.upload_id]
+        path = stored.request.path
+        left = self._left.pop(path, [])
+        if others := [other for other in left if other.request.upload_id != stored.request.upload_id]:
+            self._left[path] = others
+
+    def _give_up(self, stored: StoredUpload) -> None:
+        """What an earlier run left is of no use any more; the service hears of it, if need be from the next run."""
+        self._take_left(stored)
+        self._ledger.give_up(stored)
+        self._line.to_abort.put(stored.request.upload_id, 1)
 
     def _recalled(self, stored: StoredUpload) -> Upload:
-        upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True, digest=None)
+        upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True)
+        upload.abort_first = self._given_up.pop(stored.request.node_id, None)
         if stored.part_size == 0:
             upload.digest = stored.sha256
         self._paths.setdefault(stored.request.path, []).append(upload)
@@ -322,9 +335,8 @@ class Uploader:
         for upload in list(self._paths.get(request.path, [])):
             if upload.state is State.FAILED and upload.request.origin == "root":
                 self._drop(upload)
-                self._store.remove(upload.id)
-                if upload.may_be_open:
-                    self._line.to_abort.put(upload.id, 2)
+                self._ledger.give_up(upload.stored)
+                self._line.to_abort.put(upload.id, 2)
 
     def _prune(self) -> None:
         ended = [upload for upload in self._ledger.uploads.values() if upload.state in (State.DONE, State.CANCELLED)]

@@ -187,6 +187,18 @@ class Ledger:
         _settle(upload.ticket.opened, answer)
         self._on_change()
 
+    def give_up(self, stored: StoredUpload) -> None:
+        """Remember that the service is to hear that nobody sends this any more."""
+        self.store.save(replace(stored, state=State.CANCELLED, message=""))
+
+    def heard(self, upload_id: str) -> None:
+        """The service knows that an upload was given up."""
+        with self.lock:
+            stored = self.store.get(upload_id)
+            root = stored is not None and stored.request.origin == "root"
+            if stored is not None and (stored.state is State.CANCELLED or (stored.state is State.FAILED and root)):
+                self.store.remove(upload_id)
+
     def part_done(self, upload: Upload, upload_id: str, part: int, crc64nvme: str, size: int) -> None:
         """Even from a stale epoch, if it is the same upload: S3 has it, so it need not be sent again."""
         with self.lock:
@@ -254,7 +266,7 @@ class Ledger:
     def renew(self, upload: Upload, stamp: Stamp, upload_id: str, **changes: Any) -> int:
         """Begin anew under another id, with the same node and link; the new epoch. `changes` are the request's."""
         with self.lock:
-            old = upload.id
+            old = upload.stored
             self.new_epoch(upload)
             upload.part_bytes.clear()
             upload.digest = None
@@ -268,10 +280,9 @@ class Ledger:
                 part_size=0,
                 message="",
             )
-            upload.abort_first = old if upload.may_be_open else None
+            upload.abort_first = old.request.upload_id
             upload.may_be_open = False
-            self.store.add([upload.stored])
-            self.store.remove(old)
+            self.store.add([upload.stored, replace(old, state=State.CANCELLED, message="")])
             self._also[upload_id] = upload.ticket.upload_id
             epoch = upload.epoch
         self._on_change()

@@ -430,6 +430,21 @@ class MemoryStore:
         with self.lock:
             return [row for row in self.rows.values() if not row.state.final]
 
+    def given_up(self) -> list[StoredUpload]:
+        with self.lock:
+            return [
+                row
+                for row in self.rows.values()
+                if row.state is TransferState.CANCELLED
+                or (row.state is TransferState.FAILED and row.request.origin == "root")
+            ]
+
+    def forget_done(self, before_ms: int) -> None:
+        with self.lock:
+            for row in list(self.rows.values()):
+                if row.state is TransferState.DONE and row.created_ms < before_ms:
+                    del self.rows[row.request.upload_id]
+
     def remove(self, upload_id: str) -> None:
         with self.lock:
             self.rows.pop(upload_id, None)

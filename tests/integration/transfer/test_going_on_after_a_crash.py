@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,3 +143,44 @@ def test_a_changed_file_whose_old_upload_was_finished_meanwhile_becomes_its_next
     node = again.done.result(15)
     assert node.node_id == first.intent.node_id
     assert world.service.intents[-1].base_revision == "1" * 32
+
+
+def test_the_service_hears_in_the_next_run_of_what_was_cancelled_before_a_crash(world: World, until: Any) -> None:
+    _, ticket = crash(world, until)
+    world.service.offline = True
+    uploader = world.start()
+    uploader.cancel(ticket.upload_id)
+    uploader.close()
+    assert ticket.upload_id not in world.service.aborted
+    world.service.offline = False
+
+    world.start()
+
+    until(lambda: ticket.upload_id in world.service.aborted)
+    until(lambda: ticket.upload_id not in world.store.rows)
+
+
+def test_what_a_crash_left_of_a_file_that_nobody_asks_for_is_given_up(world: World, until: Any) -> None:
+    path, ticket = crash(world, until, origin="root", group="root-1")
+    path.unlink()
+    uploader = world.start()
+    uploader.give_up_left("root-2")
+    assert ticket.upload_id in world.store.rows
+
+    uploader.give_up_left("root-1")
+
+    until(lambda: ticket.upload_id in world.service.aborted)
+    until(lambda: ticket.upload_id not in world.store.rows)
+
+
+def test_an_upload_begun_anew_before_a_crash_gives_up_its_old_self_first(world: World, until: Any) -> None:
+    _, ticket = crash(world, until)
+    old = world.store.rows[ticket.upload_id]
+    anew = replace(old, request=replace(old.request, upload_id=world.ids.new_id()), part_size=0)
+    world.store.add([replace(old, state=TransferState.CANCELLED), anew])
+
+    (again,) = world.start().resume_stored()
+
+    again.done.result(15)
+    assert world.service.aborted == [ticket.upload_id]
+    assert ticket.upload_id not in world.store.rows

@@ -164,3 +164,18 @@ def test_a_folder_that_cannot_be_written_is_a_journal_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError):
         Journal(tmp_path / "file" / "journal.db")
+
+
+def test_a_watched_folder_s_files_leave_nothing_behind_when_they_are_done(journal):
+    for name, state in (("a", TransferState.DONE), ("b", TransferState.CANCELLED), ("c", TransferState.FAILED)):
+        given = upload(name)
+        journal.uploads.save(replace(given, request=replace(given.request, origin="root"), state=state))
+    assert journal.uploads.get("a" * 32) is None
+    assert [one.request.upload_id[0] for one in journal.uploads.given_up()] == ["b", "c"]
+
+
+def test_drops_that_are_done_are_forgotten_after_a_while(journal):
+    old, new = upload("a", created_ms=1), upload("b", created_ms=5)
+    journal.uploads.add([replace(old, state=TransferState.DONE), replace(new, state=TransferState.DONE)])
+    journal.uploads.forget_done(3)
+    assert [one.request.upload_id[0] for one in journal.uploads.recent()] == ["b"]
