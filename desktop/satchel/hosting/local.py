@@ -7,8 +7,11 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -16,14 +19,15 @@ import msgspec
 from satchel.core.errors import UsageError
 from satchel.hosting import deploy, edge, emulator, stack
 from satchel.hosting.aws import Aws, explained
-from satchel.hosting.package import Payload, payload
-from satchel.hosting.process import HostingError, exclusively
+from satchel.hosting.package import Payload, digest, payload
+from satchel.hosting.process import HostingError, Service, exclusively
 from satchel.hosting.report import Report, silent
 
 STACK = "satchel"
 SITE_PORT = 7424
 """Taken for the site when it is free; links carry the port, so it is kept from then on."""
 
+_PYTHON = f"{sys.executable} {sys.version}".encode()
 _LOCAL_PARAMETERS = {"RequireTls": "false", "JanitorSchedule": "rate(5 minutes)", "IngestDelaySeconds": "15"}
 
 
@@ -51,6 +55,8 @@ class _Record:
     cloud_port: int
     deployed: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    """Of what code the running processes were started, by their names."""
 
 
 def default_state() -> Path:
@@ -71,7 +77,7 @@ def up(
     `port` is the site's. Raises `HostingError`, or `UsageError` when the port is taken.
     """
     state = _prepared(state)
-    with exclusively(state / "up.lock"):
+    with exclusively(state / "up.lock", lambda: report("waiting for another command that is at this local cloud")):
         record = _started(state, port, report)
         sent = payload()
         aws = _aws(record)
@@ -84,10 +90,13 @@ def up(
             record = replace(record, deployed=wanted, outputs=made.outputs)
             _save(state, record)
         _write_edge(state, record)
+        _renew(edge.service(state), record, lambda: edge.answers(record.site_port), report)
         if edge.service(state).pid() is None:
             environment = emulator.environment(state, record.cloud_port, record.key)
             config = str(state / "edge.json")
             edge.service(state).start([config], environment, lambda: edge.answers(record.site_port))
+        record = replace(record, programs={one.name: _program(one) for one in _services(state)})
+        _save(state, record)
         report(f"the site is at {_site(record)}")
     return status(state)
 
@@ -95,7 +104,7 @@ def up(
 def down(state: Path | None = None, report: Report = silent) -> bool:
     """Stop everything; what was kept is there again at the next `up`. False when nothing ran."""
     state = _prepared(state)
-    with exclusively(state / "up.lock"):
+    with exclusively(state / "up.lock", lambda: report("waiting for another command that is at this local cloud")):
         stopped_edge = edge.service(state).stop()
         stopped_cloud = emulator.service(state).stop()
     report("stopped" if stopped_edge or stopped_cloud else "nothing was running")
@@ -145,10 +154,55 @@ def outputs(state: Path | None = None) -> dict[str, str]:
 
 def _prepared(state: Path | None) -> Path:
     state = (state or default_state()).absolute()
-    state.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        state.chmod(0o700)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            state.chmod(0o700)
+        with (state / "up.lock").open("ab"):
+            pass
+    except OSError as error:
+        raise HostingError(
+            f"The local cloud cannot keep anything in this folder: {error.strerror}",
+            "Make the folder writable for you, or choose another with --state.",
+            path=str(state),
+        ) from error
     return state
+
+
+def _services(state: Path) -> tuple[Service, Service]:
+    return emulator.service(state), edge.service(state)
+
+
+def _renew(one: Service, record: _Record, well: Callable[[], bool], report: Report) -> None:
+    """Stop what runs when it was started of other code than is here now, or when it no longer answers."""
+    if one.pid() is None:
+        return
+    if record.programs.get(one.name) != _program(one):
+        report(f"starting the {one.name} anew: its program has changed")
+    elif not _in_time(well):
+        report(f"starting the {one.name} anew: it does not answer")
+    else:
+        return
+    one.stop()
+
+
+def _in_time(well: Callable[[], bool], tries: int = 10) -> bool:
+    """Whether it is well within some seconds: one that is just starting gets its time."""
+    for _ in range(tries):
+        if well():
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def _program(one: Service) -> str:
+    """Names the code that a process would be started of now."""
+    here = Path(__file__).parent
+    sources = {path.name: path.read_bytes() for path in sorted(here.glob("*.py"))}
+    own = {"cloud": ("emulator.py", "mends.py", "process.py"), "edge": ("edge.py", "process.py")}[one.name]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        sources["ministack"] = metadata.version("ministack").encode()
+    return digest({name: sources[name] for name in (*own, "ministack") if name in sources} | {"python": _PYTHON})
 
 
 def _started(state: Path, port: int | None, report: Report) -> _Record:
@@ -167,14 +221,16 @@ def _started(state: Path, port: int | None, report: Report) -> _Record:
             f"Port {record.site_port} is taken by another program",
             "Stop that program, or choose another port with --port (links made so far carry the old one).",
         )
+    cloud_port = record.cloud_port
+    _renew(emulator.service(state), record, lambda: emulator.healthy(cloud_port), report)
     if emulator.service(state).pid() is None:
         if not edge.free(record.cloud_port):
             record = replace(record, cloud_port=free_port())
         _save(state, record)
         report("starting the local cloud")
         emulator.start(state, record.cloud_port, record.key)
-    else:
-        _save(state, record)
+        record = replace(record, programs=record.programs | {"cloud": _program(emulator.service(state))})
+    _save(state, record)
     return record
 
 

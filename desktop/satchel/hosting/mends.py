@@ -19,6 +19,7 @@ def apply() -> None:
     _shut_side_doors()
     _know_one_root_key()
     _mend_nested_updates()
+    _sum_quickly()
     threading.Thread(target=_save_now_and_then, daemon=True, name="save").start()
 
 
@@ -79,6 +80,14 @@ def _mend_nested_updates() -> None:
         return now, ({**known, **attributes} if now == physical else attributes)
 
     provisioners._update_resource = mended
+
+
+def _sum_quickly() -> None:
+    """ministack sums CRC64NVME and CRC32C a byte at a time in Python: one part stops it for seconds."""
+    from awscrt import checksums  # noqa: PLC0415 - heavy
+    from ministack.services import s3  # noqa: PLC0415
+
+    s3._crc64nvme, s3._crc32c = checksums.crc64nvme, checksums.crc32c
 
 
 def _save_now_and_then() -> None:

@@ -65,15 +65,24 @@ class Service:
                 cwd=self.folder,
                 **_detached(),
             )
+        try:
+            self._await(child, ready)
+        except BaseException:
+            # Also when Ctrl-C ends the waiting: what is only half up must not stay.
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(5)
+            raise
+        threading.Thread(target=child.wait, daemon=True, name=f"reap-{self.name}").start()
+
+    def _await(self, child: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if child.poll() is not None:
                 raise HostingError(f"The {self.name} did not start", _tail(self.log), path=str(self.log))
             if ready():
-                threading.Thread(target=child.wait, daemon=True, name=f"reap-{self.name}").start()
                 return
             time.sleep(0.05)
-        child.terminate()
         raise HostingError(f"The {self.name} does not answer", _tail(self.log), path=str(self.log))
 
     def stop(self, patience: float = 30.0) -> bool:
@@ -120,12 +129,14 @@ def hold(lock: Path) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def exclusively(path: Path) -> Iterator[None]:
-    """One at a time: a second caller waits until the first is through."""
+def exclusively(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """One at a time: a second caller waits until the first is through, and hears of it by `waiting` once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _open_lock(path) as file:
-        while not _try_lock(file):
-            time.sleep(0.1)
+        if not _try_lock(file):
+            waiting()
+            while not _try_lock(file):
+                time.sleep(0.1)
         yield
 
 

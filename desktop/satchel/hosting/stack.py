@@ -99,7 +99,14 @@ def settled(aws: Aws, name: str, report: Report) -> dict[str, Any] | None:
     found = describe(aws, name)
     if found is not None and found["StackStatus"].endswith("IN_PROGRESS") and found["StackStatus"] not in DEAD:
         report(f"waiting for what is under way on {name}")
+    deadline = time.monotonic() + (60 if aws.local else 3600)
     while found is not None and found["StackStatus"].endswith("IN_PROGRESS") and found["StackStatus"] not in DEAD:
+        if time.monotonic() > deadline:
+            # A local cloud that lost its power in the middle may say so for ever.
+            raise HostingError(
+                f"The stack {name} is {found['StackStatus']} and does not come to an end",
+                "Look at it in the AWS console; a local cloud's folder can be moved away, to start afresh.",
+            )
         time.sleep(aws.poll_seconds)
         found = describe(aws, name)
     if found is not None and found["StackStatus"] == "UPDATE_ROLLBACK_FAILED":

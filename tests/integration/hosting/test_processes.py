@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from satchel.hosting.process import HostingError, Service
+from satchel.hosting.process import HostingError, Service, exclusively
 
 
 @pytest.fixture
@@ -71,3 +72,35 @@ def test_a_process_that_fails_at_its_start_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(HostingError, match="No module named"):
         broken.start([], dict(os.environ), lambda: False)
+
+
+def test_who_gives_up_waiting_leaves_nothing_behind(service: Service) -> None:
+    paths = os.pathsep.join([str(service.folder.parent), *sys.path])
+
+    def interrupted() -> bool:
+        if (service.folder / "ready").exists():
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        service.start([], {**os.environ, "PYTHONPATH": paths}, interrupted)
+
+    assert service.pid() is None
+
+
+def test_a_second_caller_waits_and_is_told_so(tmp_path: Path) -> None:
+    order: list[str] = []
+    told = threading.Event()
+
+    def second() -> None:
+        with exclusively(tmp_path / "lock", told.set):
+            order.append("second")
+
+    with exclusively(tmp_path / "lock", lambda: order.append("never")):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert told.wait(5)
+        order.append("first")
+    waiting.join()
+
+    assert order == ["first", "second"]

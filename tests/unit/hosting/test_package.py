@@ -28,6 +28,28 @@ def test_the_same_code_gives_the_same_bytes_whenever_it_was_saved(package: Path)
     assert zip_package(package) == before
 
 
+def test_two_checkouts_give_the_same_bytes(tmp_path: Path) -> None:
+    """Made by others, at another time, in another order, with other modes and with what their tools left behind."""
+    files = sorted(path for path in payload().code.rglob("*.py"))
+    checkouts = [tmp_path / "one", tmp_path / "a longer way" / "two"]
+    for number, checkout in enumerate(checkouts):
+        before = os.umask((0o077, 0o002)[number])
+        try:
+            for file in files[:: (1, -1)[number]]:
+                copy = checkout / "satchel_cloud" / file.relative_to(payload().code)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(file.read_bytes())
+                os.utime(copy, (number * 1e9, number * 1e9))
+        finally:
+            os.umask(before)
+    (checkouts[1] / "satchel_cloud" / "__pycache__").mkdir()
+    (checkouts[1] / "satchel_cloud" / "__pycache__" / "x.pyc").write_bytes(b"x")
+
+    one, two = (zip_package(checkout / "satchel_cloud") for checkout in checkouts)
+
+    assert one == two == payload().zip
+
+
 def test_other_code_gives_other_bytes_and_another_key(package: Path) -> None:
     before = Payload(package, package, package)
     key = before.code_key
