@@ -315,6 +315,10 @@ class FakeUploads:
         self.remote = remote
         self.refuse: dict[str, Exception] = {}
         self.during: dict[str, Any] = {}
+        self.given_up: list[str] = []
+
+    async def give_up_left(self, group: str) -> None:
+        self.given_up.append(group)
 
     async def upload(self, request: Any) -> Node:
         path = request.path.removeprefix("/disk/")

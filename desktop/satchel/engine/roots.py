@@ -76,6 +76,9 @@ class Uploads:
         # Shielded: a root that stops waiting leaves the upload to be taken up again.
         return await asyncio.shield(asyncio.wrap_future(ticket.done))
 
+    async def give_up_left(self, group: str) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._uploader.give_up_left, group)
+
 
 class Roots:
     """All watched folders of the signed-in account. Use it on the engine's loop."""
@@ -152,6 +155,7 @@ class Roots:
         elif sync is not None:
             await sync.close()
         await self._blocking(lambda: self._journal.roots.remove(root.root_id))
+        await self._uploads.give_up_left(root.root_id)
         self._on_change()
 
     async def sync_once(self) -> None:

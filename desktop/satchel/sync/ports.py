@@ -42,6 +42,10 @@ class Uploads(Protocol):
         of kinds `name-taken` and `revision-conflict` with `current`. A request like one that was left unfinished
         (same path, size, time, node, parent and base) continues it."""
 
+    async def give_up_left(self, group: str) -> None:
+        """All that is to be sent of a watched folder has been asked for: what an earlier run left unfinished besides is
+        given up, e.g. because the file was deleted meanwhile."""
+
 
 class Blocking(Protocol):
     """Runs a blocking function away from the event loop, e.g. `lambda f: loop.run_in_executor(pool, f)`."""

@@ -111,6 +111,7 @@ class RootSync:
         self._offline = False
         self._paused = False
         self._settled = False
+        self._tidied = False
         self._mass_delete = 0
         self._allow_mass_delete = False
         self._last_full_scan_ms: int | None = None
@@ -301,6 +302,9 @@ class RootSync:
         self._settled = not (self._dirty or self._waiting or self._outbox.busy or self._full)
         if self._settled:
             self._quiet, self._allow_mass_delete = Quiet(), False
+            if not self._tidied and not self._failures.paths():
+                await self._uploads.give_up_left(side.root.root_id)
+                self._tidied = True
 
     def _take_hints(self) -> None:
         if self._watch is None:

@@ -459,3 +459,14 @@ def test_hints_alone_are_enough_between_rescans(world):
     asyncio.run(one_turn())
     assert set(world.remote.tree()) == {"one", "one/b.txt", "two", "two/a.txt"}
     in_step(world)
+
+
+def test_what_an_earlier_run_left_is_given_up_once_everything_is_in_step(world):
+    world.disk.write("a.txt", "a")
+    world.uploads.refuse["a.txt"] = OfflineError("The storage does not answer")
+    world.run()
+    assert world.uploads.given_up == []
+    world.uploads.refuse.clear()
+    in_step(world)
+    in_step(world)
+    assert world.uploads.given_up == ["r" * 32]
