@@ -24,6 +24,11 @@ _RECALL_ON_OPEN = 0x0004_0000
 _RECALL_ON_ACCESS = 0x0040_0000
 _REPARSE_POINT = 0x0000_0400
 
+# What has taken the file's place since it was looked at may lead elsewhere (a link) or block (a pipe).
+_READ = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+    _READ |= getattr(os, _flag, 0)
+
 
 class LocalDisk:
     """Implements `Disk` on the folder `root`. Stateless, so any thread may use it."""
@@ -85,8 +90,10 @@ class LocalDisk:
         where = self.absolute(path)
         digest = hashlib.sha256()
         try:
-            with Path(where).open("rb", buffering=0) as file:
+            with os.fdopen(os.open(where, _READ), "rb", buffering=0) as file:
                 before = os.fstat(file.fileno())
+                if not modes.S_ISREG(before.st_mode):
+                    raise LocalFileError("This is not a file any more", "It is looked at again.", path=where)
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
                 after = os.fstat(file.fileno())

@@ -10,7 +10,6 @@ from satchel.core.model import PartToSign
 
 from .digest import PartDigests
 from .line import ClosedError, Line, Stretch, Turn, Window
-from .local import LocalFile
 from .upload import Upload
 
 AHEAD = 64 * 1024 * 1024
@@ -74,7 +73,7 @@ class Driver:
         upload, ledger = turn.upload, self._line.ledger
         size, part_size = upload.stored.size, upload.stored.part_size
         digests, window, waiting = PartDigests(), Window(AHEAD), list[_Part]()
-        with LocalFile(upload.request.path, upload.stamp) as file:
+        with upload.read() as file:
             for number in range(1, -(-size // part_size) + 1):
                 offset, length = (number - 1) * part_size, _size(number, size, part_size)
                 while not window.wait(length, 0.2):

@@ -6,7 +6,7 @@ from satchel.core.errors import LocalFileError, RefusedError, SatchelError
 from satchel.core.model import CompleteItem, CompleteResult
 
 from .line import ClosedError, Line, Turn, twin
-from .local import changed, stamp_of
+from .local import changed
 from .prepare import BATCH
 from .upload import Upload
 
@@ -37,7 +37,7 @@ class Finisher:
         """A file that has gone since is complete all the same: every byte of it is at S3."""
         upload = turn.upload
         try:
-            found = stamp_of(upload.request.path)
+            found = upload.look()
         except LocalFileError:
             return True
         if found == upload.stamp:

@@ -22,7 +22,7 @@ from satchel.core.model import Problem, TransferState
 from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff, Gate
-from .local import FileGoneError, changed, stamp_of
+from .local import FileGoneError, changed
 from .ports import UploadService
 from .queues import WorkQueue
 from .replies import Verdict
@@ -246,7 +246,7 @@ class Line:
         self, upload: Upload, epoch: int, *, node_id: str | None = None, delay: float = 0.0, message: str = ""
     ) -> None:
         try:
-            stamp = stamp_of(upload.request.path)
+            stamp = upload.look()
         except LocalFileError as error:
             self.stumbled(upload, epoch, error)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -25,22 +26,28 @@ class Stamp:
     mtime_ns: int
 
 
-def stamp_of(path: str) -> Stamp:
-    """Raises `LocalFileError` when there is no such file or it is not a regular one."""
+def stamp_of(path: str, *, links: bool = True) -> Stamp:
+    """Raises `LocalFileError` when there is no such file or it is not a regular one; a link is one with `links`."""
     try:
-        return _stamp(os.stat(path), path)  # noqa: PTH116 - paths are kept as given, as text
+        return _stamp(os.stat(path, follow_symlinks=links), path)  # noqa: PTH116 - paths are kept as given, as text
     except (OSError, ValueError) as error:
         raise local_error(error, path) from error
 
 
 class LocalFile:
-    """A file open for reading that must stay as `expected` from the first byte to the last."""
+    """A file open for reading that must stay as `expected` from the first byte to the last.
 
-    def __init__(self, path: str, expected: Stamp) -> None:
+    Without `links` a link is refused, also one that takes the file's place between look and open: in a folder that
+    others can write to it could lead to what is none of their business.
+    """
+
+    def __init__(self, path: str, expected: Stamp, *, links: bool = True) -> None:
         self.path = path
         self._expected = expected
-        stamp_of(path)  # a pipe would block the open below
+        stamp_of(path, links=links)  # a pipe would block the open below
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        if not links:
+            flags |= getattr(os, "O_NOFOLLOW", 0)
         try:
             self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
         except (OSError, ValueError) as error:
@@ -85,6 +92,8 @@ def changed(path: str) -> FileChangedError:
 
 def local_error(error: OSError | ValueError, path: str) -> LocalFileError:
     """What the system's refusal means to a person."""
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return _not_a_file("a link to another place", path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return FileGoneError("The file is gone", "It was deleted, moved or renamed.", path=path)
     if isinstance(error, PermissionError):
@@ -96,6 +105,10 @@ def local_error(error: OSError | ValueError, path: str) -> LocalFileError:
 
 def _stamp(found: os.stat_result, path: str) -> Stamp:
     if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
-        raise LocalFileError("This is not a file", f"It is {kind}; only regular files can be sent.", path=path)
+        link = "a link to another place" if stat.S_ISLNK(found.st_mode) else "a pipe, socket or device"
+        raise _not_a_file("a folder" if stat.S_ISDIR(found.st_mode) else link, path)
     return Stamp(found.st_size, found.st_mtime_ns)
+
+
+def _not_a_file(kind: str, path: str) -> LocalFileError:
+    return LocalFileError("This is not a file", f"It is {kind}; only regular files can be sent.", path=path)

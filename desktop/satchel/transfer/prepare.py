@@ -18,7 +18,7 @@ from satchel.core.model import (
 
 from .digest import sha256_hex
 from .line import QUIET_S, ClosedError, Line, Stretch, Turn, twin
-from .local import LocalFile, changed, stamp_of
+from .local import changed
 from .upload import Upload
 
 State = TransferState
@@ -70,7 +70,7 @@ class Preparer:
         if upload.abort_first is not None:
             self._give_up(upload, upload.abort_first)
             upload.abort_first = None
-        found = stamp_of(upload.request.path)
+        found = upload.look()
         age = line.clock.now_ms() / 1000 - found.mtime_ns / 1e9
         if upload.tries["changed"] and 0 <= age < QUIET_S:
             line.prepare(upload, turn.epoch, QUIET_S - age)
@@ -80,7 +80,7 @@ class Preparer:
         if upload.stored.size < MULTIPART_FROM and upload.digest is None:
             if upload.stored.size > 1024 * 1024 and not line.ledger.advance(upload, turn.epoch, State.HASHING):
                 return False
-            with LocalFile(upload.request.path, upload.stamp) as file:
+            with upload.read() as file:
                 upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
         return True
 

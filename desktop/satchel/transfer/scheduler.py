@@ -238,7 +238,7 @@ class Uploader:
         try:
             if (problem := name_problem(request.name)) is not None:
                 raise LocalFileError(problem.reason, problem.remedy, path=request.path)
-            stamp = stamp_of(request.path)
+            stamp = stamp_of(request.path, links=request.origin != "root")
         except SatchelError as found:
             error = found
         for upload in self._paths.get(request.path, []):
@@ -315,7 +315,7 @@ class Uploader:
 
     def _retry_failed(self, upload: Upload) -> None:
         try:
-            stamp = stamp_of(upload.request.path)
+            stamp = upload.look()
         except LocalFileError as error:
             epoch = self._ledger.again(upload, fresh_ticket=True)
             self._ledger.fail(upload, epoch, error)

@@ -6,7 +6,6 @@ from satchel.core.errors import DigestError, LocalFileError, SatchelError
 from satchel.core.model import PartToSign, TransferState
 
 from .line import ClosedError, Line, Stretch, Turn
-from .local import LocalFile
 from .replies import Verdict, judge, refusal
 from .upload import Job
 from .wire import HaltedError, Reply, UnreachableError, Wire
@@ -68,7 +67,7 @@ class Sender:
 
     def _put(self, stretch: Stretch, job: Job) -> Reply:
         upload = stretch.upload
-        with LocalFile(upload.request.path, upload.stamp) as file:
+        with upload.read() as file:
             reply = self.wire.put(
                 stretch.url,
                 stretch.headers,

@@ -22,7 +22,7 @@ from satchel.core.errors import CancelledError, SatchelError
 from satchel.core.model import Node, OpenedUpload, StoredUpload, TransferState, UploadRequest
 from satchel.core.ports import Clock
 
-from .local import Stamp
+from .local import LocalFile, Stamp, stamp_of
 from .ports import UploadStore
 from .replies import Verdict
 from .wire import Wire
@@ -117,6 +117,14 @@ class Upload:
         if self.request.origin == "root":
             return 2
         return 0 if self.request.link_token else 1
+
+    def look(self) -> Stamp:
+        """The file as it is now. Raises `LocalFileError`."""
+        return stamp_of(self.request.path, links=self.request.origin != "root")
+
+    def read(self) -> LocalFile:
+        """The file, open. Raises `LocalFileError`, `FileChangedError`."""
+        return LocalFile(self.request.path, self.stamp, links=self.request.origin != "root")
 
     def sent(self) -> int:
         if self.state in (State.DONE, State.FINISHING):

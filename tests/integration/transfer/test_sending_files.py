@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import sys
 import time
 from typing import Any
 
@@ -19,6 +20,7 @@ from satchel.core.errors import (
     SatchelError,
 )
 from satchel.core.model import Node, TransferState
+from satchel.transfer.local import LocalFile, stamp_of
 
 MIB = 1024 * 1024
 LARGE = 4 * PART + 12345
@@ -199,6 +201,20 @@ def test_files_that_cannot_be_read_fail_alone(world: World) -> None:
         with pytest.raises(LocalFileError, match=name):
             ticket.done.result(5)
     fine.done.result(5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_in_a_watched_folder_is_not_followed_even_when_it_came_between_look_and_open(world: World) -> None:
+    private = world.file("private", 20)
+    link = world.folder / "watched"
+    link.symlink_to(private)
+    uploader = world.start()
+
+    with pytest.raises(LocalFileError, match="a link"):
+        uploader.submit(world.request(link, origin="root")).done.result(5)
+    with pytest.raises(LocalFileError, match="not a file"), LocalFile(str(link), stamp_of(str(private)), links=False):
+        pass
+    uploader.submit(world.request(link, origin="drop")).done.result(5)
 
 
 def test_a_name_that_cannot_travel_fails_alone(world: World) -> None:

@@ -95,3 +95,13 @@ def test_a_digest_of_a_missing_file_is_an_error_for_people(tmp_path, disk):
     assert disk.sha256("a").startswith("ba7816bf")
     with pytest.raises(LocalFileError):
         disk.sha256("gone")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there, and there are no pipes")
+def test_what_took_a_file_s_place_is_neither_followed_nor_waited_for(tmp_path, disk):
+    (tmp_path / "file").write_text("private")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(LocalFileError):
+            disk.sha256(name)
