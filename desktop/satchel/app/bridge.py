@@ -51,7 +51,6 @@ class Bridge(QObject):
     """There can be no engine: why."""
     _arrived = Signal(object)
     _answered = Signal(object, object)
-    _lost = Signal()
 
     def __init__(
         self, connect: Callable[[], Engine], theme: Theme, parent: QObject | None = None, *, hidden: bool = False
@@ -66,16 +65,19 @@ class Bridge(QObject):
         self._any_done = False
         self._made: dict[str, str] = {}
         self._arrived.connect(self._take)
-        self._answered.connect(lambda then, answer: then(answer))
-        self._lost.connect(self._begin_again)
+        self._answered.connect(self._run)
         self._line = Line(
             connect,
             event=self._arrived.emit,
-            second=self.second.emit,
-            lost=self._lost.emit,
-            failed=lambda error: self.failed.emit(str(error)),
+            second=lambda: self._answered.emit(lambda _: self.second.emit(), None),
+            lost=lambda: self._answered.emit(lambda _: self._begin_again(), None),
+            failed=lambda error: self._answered.emit(lambda _: self.failed.emit(str(error)), None),
             hidden=hidden,
         )
+
+    def start(self) -> None:
+        """Look for the engine; what it says comes by signals, so connect them first."""
+        self._line.start()
         self._ask("settings_get", then=self._take_settings)
 
     def close(self) -> None:
@@ -342,6 +344,9 @@ class Bridge(QObject):
     def _aside(self, work: Callable[[], bool], then: Callable[[bool], None]) -> None:
         """Work that may block; `then` gets its result on the UI thread."""
         self._line.run(lambda: self._answered.emit(then, work()))
+
+    def _run(self, then: Callable[[Any], None], answer: Any) -> None:
+        then(answer)
 
     def _complain(self, error: SatchelError) -> None:
         self.toast.emit(error.title, error.message or (error.path or ""), True)

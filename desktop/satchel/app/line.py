@@ -55,6 +55,8 @@ class Line:
         self._closing = threading.Event()
         self._workers = ThreadPoolExecutor(4, "command")
         self._watching = threading.Thread(target=self._watch, name="watch", daemon=True)
+
+    def start(self) -> None:
         self._watching.start()
 
     def ask(
@@ -85,7 +87,7 @@ class Line:
             self._there.notify_all()
         self._workers.shutdown(wait=False, cancel_futures=True)
         client = self._client
-        if client is None:
+        if client is None and self._watching.is_alive():
             self._watching.join(timeout=5)  # it may be about to have one
             client = self._client
         if client is not None:

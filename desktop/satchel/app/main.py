@@ -19,7 +19,7 @@ from PySide6.QtQuickControls2 import QQuickStyle
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from satchel import __version__
-from satchel.core.errors import EXIT_FAILED, SatchelError
+from satchel.core.errors import EXIT_DONE, EXIT_FAILED, SatchelError
 from satchel.engine.control import EngineClient
 from satchel.engine.home import home_folder
 
@@ -36,8 +36,14 @@ class App:
 
     def __init__(self, application: QApplication, connect: Callable[[], Engine], hidden: bool = False) -> None:
         self._application = application
+        self.exit_code = EXIT_DONE
         self._theme = Theme()
         self.bridge = Bridge(connect, self._theme, hidden=hidden)
+        self.bridge.showAsked.connect(self.show)
+        self.bridge.news.connect(self._tell)
+        self.bridge.second.connect(self.leave)
+        self.bridge.failed.connect(self._give_up)
+        self.bridge.start()  # what it says waits for the event loop
         self._qml = QQmlApplicationEngine()
         self._qml.addImportPath(str(_HERE / "qml"))
         context = self._qml.rootContext()
@@ -50,10 +56,6 @@ class App:
             raise RuntimeError("the window's QML cannot be loaded")
         self.window = found[0]
         self.tray = Tray(self.bridge, icon(), self.show, self.leave)
-        self.bridge.showAsked.connect(self.show)
-        self.bridge.news.connect(self._tell)
-        self.bridge.second.connect(self.leave)
-        self.bridge.failed.connect(self._give_up)
         application.setQuitOnLastWindowClosed(False)
         if hidden and not self.tray.present:
             self.show()
@@ -80,7 +82,8 @@ class App:
 
     def _give_up(self, message: str) -> None:
         QMessageBox.critical(None, "Satchel", message)
-        self._application.exit(EXIT_FAILED)
+        self.exit_code = EXIT_FAILED
+        self.leave()
 
 
 def main() -> None:
@@ -99,7 +102,7 @@ def main() -> None:
     _leave_on_signal(app)
     code = application.exec()
     app.close()
-    sys.exit(code)
+    sys.exit(code or app.exit_code)
 
 
 def _connect(home: Path) -> EngineClient:

@@ -18,14 +18,18 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def size(count: float) -> str:
-    """`999 bytes`, `1.4 MB`, `86 MB`, `42.6 GB`."""
+    """`999 bytes`, `1.4 MB`, `86 MB`, `42.6 GB`: as the share page says them."""
     value, unit = float(count), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
+    while unit < len(_UNITS) - 1 and float(_rounded(value, unit)) >= 1000:
         value, unit = value / 1000, unit + 1
     if unit == 0:
         return "1 byte" if int(value) == 1 else f"{int(value)} bytes"
-    text = f"{value:.1f}" if value < 99.95 and unit > 1 else f"{value:.0f}"
-    return f"{text.removesuffix('.0')} {_UNITS[unit]}"
+    return f"{_rounded(value, unit)} {_UNITS[unit]}"
+
+
+def _rounded(value: float, unit: int) -> str:
+    fine = unit > 0 and (value < 9.95 or (unit >= 3 and value < 99.95))
+    return f"{value:.1f}".removesuffix(".0") if fine else f"{value:.0f}"
 
 
 def size_of(part: float, whole: float) -> str:

@@ -180,7 +180,7 @@ Window {
             boundsBehavior: Flickable.StopAtBounds
             delegate: TransferRow { width: list.width - 2 * Tokens.margin }
             Accessible.role: Accessible.List
-            Accessible.name: qsTr("Transfers")
+            Accessible.name: qsTr("Transfers list")
             ScrollBar.vertical: Bar { flickable: list }
             Column {
                 anchors.centerIn: parent

@@ -7,7 +7,8 @@ AbstractButton {
     property bool on: false
     signal wished(bool on)
     implicitHeight: 40
-    implicitWidth: 46 + 12 + word.implicitWidth
+    implicitWidth: 46 + 12 + Math.ceil(word.implicitWidth)
+    width: Math.min(implicitWidth, parent.width)
     focusPolicy: Qt.StrongFocus
     hoverEnabled: true
     Accessible.role: Accessible.CheckBox

@@ -1,0 +1,236 @@
+"""The window itself: every control has a name, a role and a way by keyboard; what is shown is so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMetaObject, QObject, QPoint, Qt
+from PySide6.QtGui import QAccessible, QAccessibleInterface, QGuiApplication
+from PySide6.QtQuick import QQuickItem
+from PySide6.QtTest import QTest
+
+from satchel.app.main import App
+from satchel.core.errors import SignInError
+from unit.app.conftest import items
+from unit.app.fake_engine import ACCOUNT, FakeEngine, root, row, snapshot
+
+Open = Callable[..., App]
+STATES = ("waiting", "sending", "paused", "failed", "done", "cancelled")
+FULL = snapshot(*(row(state, state) for state in STATES), roots=[root()], headline="Watching ~/Share · up to date")
+SIGNED_OUT = snapshot(account=ACCOUNT | {"state": "signed_out", "email": "", "site": ""})
+ACTIONABLE = {
+    QAccessible.Role.Button,
+    QAccessible.Role.RadioButton,
+    QAccessible.Role.CheckBox,
+    QAccessible.Role.EditableText,
+}
+
+
+def prepared(open_app: Open, qtbot: Any, engine: FakeEngine, width: int = 950, height: int = 1300) -> App:
+    app = open_app(engine)
+    app.window.resize(width, height)
+    app.window.requestActivate()
+    qtbot.waitUntil(lambda: app.window.isActive() and app.window.contentItem().width() == width)
+    return app
+
+
+def interfaces(app: App) -> list[QAccessibleInterface]:
+    """What a screen reader finds."""
+    found: list[QAccessibleInterface] = []
+    pending = [QAccessible.queryAccessibleInterface(app.window)]
+    while pending:
+        one = pending.pop()
+        if one is None or not one.isValid() or one.state().invisible:
+            continue
+        found.append(one)
+        pending += [one.child(n) for n in range(one.childCount())]
+    return found
+
+
+def focusable(app: App) -> set[QQuickItem]:
+    """All items that Tab should come to."""
+    return {item for item in items(app.window.contentItem()) if item.activeFocusOnTab() and item.isEnabled()}
+
+
+def tabbed(app: App) -> list[QQuickItem]:
+    """The items that Tab comes to, until it comes round."""
+    seen: list[QQuickItem] = []
+    for _ in range(80):
+        QTest.keyClick(app.window, Qt.Key.Key_Tab)
+        now = app.window.activeFocusItem()
+        if now in seen:
+            break
+        seen.append(now)
+    return seen
+
+
+@pytest.mark.parametrize("page", ["window", "settings", "sign-in"])
+def test_every_control_has_a_name_and_tab_comes_to_it(open_app: Open, qtbot: Any, page: str) -> None:
+    app = prepared(open_app, qtbot, FakeEngine(SIGNED_OUT if page == "sign-in" else FULL))
+    app.window.setProperty("inSettings", page == "settings")
+    qtbot.waitUntil(lambda: len(focusable(app)) >= 4)
+
+    controls = [one for one in interfaces(app) if one.role() in ACTIONABLE]
+    assert len(controls) >= 4
+    assert [one.object() for one in controls if not one.text(QAccessible.Text.Name)] == []
+    reached = tabbed(app)
+    assert [one.text(QAccessible.Text.Name) for one in controls if one.object() not in reached] == []
+    assert focusable(app) <= set(reached)
+
+
+def test_rows_say_their_name_and_state_to_a_screen_reader(open_app: Open, qtbot: Any) -> None:
+    app = prepared(open_app, qtbot, FakeEngine(FULL))
+    rows = [one for one in interfaces(app) if one.role() == QAccessible.Role.ListItem]
+    said = {one.text(QAccessible.Text.Name): one.text(QAccessible.Text.Description) for one in rows}
+    assert said["waiting.pdf"] == "Waiting · 1 kB"
+    assert said["done.pdf"] == "Uploaded · 1 kB"
+    assert len(said) == len(STATES)
+
+
+def control(app: App, name: str) -> QQuickItem:
+    found = [one.object() for one in interfaces(app) if one.text(QAccessible.Text.Name) == name]
+    assert found, f"no control is called {name}"
+    item = found[0]
+    assert isinstance(item, QQuickItem)
+    return item
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
+@pytest.mark.parametrize(
+    ("name", "method", "params"),
+    [
+        ("Cancel sending.pdf", "transfer_cancel", {"transfer_id": "sending"}),
+        ("Pause sending.pdf", "transfer_pause", {"transfer_id": "sending"}),
+        ("Resume paused.pdf", "transfer_resume", {"transfer_id": "paused"}),
+        ("Retry failed.pdf", "transfer_retry", {"transfer_id": "failed"}),
+    ],
+)
+def test_enter_and_space_press_a_rows_buttons(
+    open_app: Open, qtbot: Any, key: Qt.Key, name: str, method: str, params: dict[str, str]
+) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    control(app, name).forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, key)
+    qtbot.waitUntil(lambda: engine.asked(method) == [params])
+
+
+def test_keys_on_a_row_copy_its_link_and_cancel_it(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    control(app, "sending.pdf").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "https://files.example.com/s/sending"
+    QTest.keyClick(app.window, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: engine.asked("transfer_cancel") == [{"transfer_id": "sending"}])
+
+
+def test_the_list_stays_where_it_was_scrolled_to_while_rows_move(open_app: Open, qtbot: Any) -> None:
+    many = [row(f"t{n:02}", "sending") for n in range(40)]
+    engine = FakeEngine(snapshot(*many))
+    app = prepared(open_app, qtbot, engine, height=800)
+    view = control(app, "Transfers list")
+    view.setProperty("contentY", 900)
+    engine.push(snapshot(*[one | {"sent_bytes": 500} for one in many]))
+    qtbot.waitUntil(lambda: app.bridge.snapshot["transfers"][0]["sent_bytes"] == 500)
+    assert view.property("contentY") == 900
+
+
+def test_tab_brings_what_it_comes_to_into_sight(open_app: Open, qtbot: Any) -> None:
+    app = prepared(open_app, qtbot, FakeEngine(snapshot(*(row(f"t{n}") for n in range(30)))), height=620)
+    view = control(app, "Transfers list")
+    for _ in range(24):
+        QTest.keyClick(app.window, Qt.Key.Key_Tab)
+        focus = app.window.activeFocusItem()
+        top = focus.mapToScene(QPoint(0, 0)).y()
+        assert 0 <= top <= app.window.height() - focus.height(), focus
+    assert view.property("contentY") > 0
+
+
+def test_a_wrong_password_is_said_and_a_temporary_one_asks_for_a_new(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(SIGNED_OUT, login=SignInError("Wrong e-mail or password", "Try again."))
+    app = prepared(open_app, qtbot, engine)
+
+    control(app, "Address").forceActiveFocus()
+    for text in ("files.example.com", "alice@example.com", "pw"):
+        _typed(app, text)
+        QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: any("Wrong e-mail" in one.text(QAccessible.Text.Name) for one in interfaces(app)))
+
+    engine.answers["login"] = {"outcome": "new_password_required"}
+    control(app, "Password").forceActiveFocus()
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: any(one.text(QAccessible.Text.Name) == "New password" for one in interfaces(app)))
+    assert app.window.activeFocusItem() is control(app, "New password")
+    engine.answers["login"] = {"outcome": "signed_in"}
+    _typed(app, "renewed")
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(engine.asked("login")) == 3)
+    assert engine.asked("login")[-1] == {
+        "site": "files.example.com", "email": "alice@example.com", "password": "pw", "new_password": "renewed",
+    }  # fmt: skip
+
+
+def _typed(app: App, text: str) -> None:
+    for letter in text:
+        QTest.keyClick(app.window, letter)
+
+
+def test_an_empty_form_is_not_sent(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(SIGNED_OUT)
+    app = prepared(open_app, qtbot, engine)
+    control(app, "Sign in").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: any("Fill in" in one.text(QAccessible.Text.Name) for one in interfaces(app)))
+    assert engine.asked("login") == []
+
+
+def test_clear_done_is_there_only_when_something_is_done(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(snapshot(row("a", "sending")))
+    app = prepared(open_app, qtbot, engine)
+    assert not _shown(app, "Clear done")
+    engine.push(snapshot(row("a")))
+    qtbot.waitUntil(lambda: _shown(app, "Clear done"))
+
+
+def test_settings_switches_say_what_is_so(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    QTest.keyClick(app.window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
+    toggle = control(app, "Tell when an upload ends and the window is closed")
+    assert toggle.property("on") is True
+    toggle.forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: toggle.property("on") is False)
+    assert engine.asked("settings_set") == [{"notifications": False}]
+
+
+@pytest.mark.parametrize("size", [(420, 520), (950, 975)])
+@pytest.mark.parametrize("page", ["window", "settings", "sign-in"])
+def test_nothing_sticks_out_of_the_window(open_app: Open, qtbot: Any, size: tuple[int, int], page: str) -> None:
+    long = row("long", "paused", name="a very long name " * 20 + ".tar.gz", message="many words " * 30)
+    told = snapshot(long, row("f", "failed"), roots=[root("/home/alice/" + "deep/" * 40)], headline="words " * 40)
+    app = prepared(open_app, qtbot, FakeEngine(SIGNED_OUT if page == "sign-in" else told), *size)
+    app.window.setProperty("inSettings", page == "settings")
+    qtbot.waitUntil(lambda: len(focusable(app)) >= 4)
+    QTest.qWait(50)
+    for item in focusable(app):
+        left = item.mapToScene(QPoint(0, 0)).x()
+        assert left >= 0, item
+        assert left + item.width() <= size[0], item
+
+
+def _shown(app: App, text: str) -> bool:
+    return any(item.property("text") == text for item in items(app.window.contentItem()))
+
+
+def test_the_qml_has_nothing_to_complain_about(open_app: Open, qtbot: Any, capfd: Any) -> None:
+    app = prepared(open_app, qtbot, FakeEngine(FULL))
+    app.window.setProperty("inSettings", True)
+    held = app.window.findChild(QObject, "heldList")
+    QMetaObject.invokeMethod(held, "open")
+    QTest.qWait(50)
+    app.window.hide()
+    assert "qml" not in capfd.readouterr().err
