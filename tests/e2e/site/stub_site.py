@@ -168,5 +168,5 @@ def _serve(respond: Any) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     server.respond = respond  # type: ignore[attr-defined]  # read by _Handler
-    threading.Thread(target=server.serve_forever, name="stub-site", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), name="stub-site", daemon=True).start()
     return server
