@@ -1,6 +1,6 @@
 """The side without a sign-in: `ANY /p/{proxy+}`.
 
-May: DynamoDB GetItem, Query, UpdateItem (the counters of links) on the table; S3 GetObject on `c/*`, to sign downloads.
+May: DynamoDB GetItem and Query on the table, UpdateItem on its links (to count); S3 GetObject on `c/*`, to sign downloads.
 No ListBucket and no writing of objects.
 """
 

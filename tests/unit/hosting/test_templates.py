@@ -96,6 +96,20 @@ def test_the_public_function_can_neither_list_nor_write_content() -> None:
     assert actions == {"s3:GetObject"}
 
 
+def test_the_public_function_changes_links_and_nothing_else() -> None:
+    statements = [
+        statement
+        for policy in dict(resources("AWS::IAM::Role"))["PublicRole"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    reading = {"dynamodb:GetItem", "dynamodb:Query"}
+    changing = [one for one in statements if any("dynamodb" in action for action in one["Action"])]
+    limited = [one["Condition"] for one in changing if not reading.issuperset(one["Action"])]
+
+    # The local cloud knows no leading keys, so only AWS holds to this.
+    assert limited == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#*"]}}]
+
+
 def test_the_sign_in_is_by_srp_only() -> None:
     ((_, client),) = resources("AWS::Cognito::UserPoolClient")
 
