@@ -1,7 +1,7 @@
 """The side without a sign-in: `ANY /p/{proxy+}`.
 
-May: DynamoDB GetItem and Query on the table, UpdateItem on its links (to count); S3 GetObject on `c/*`, to sign downloads.
-No ListBucket and no writing of objects.
+May: DynamoDB GetItem and Query on the table, UpdateItem on its links (to count); S3 GetObject on `c/*`, to sign
+downloads. No ListBucket and no writing of objects.
 """
 
 from __future__ import annotations
