@@ -35,20 +35,24 @@ class Driver:
     def run(self) -> None:
         while (turn := self._line.to_drive.take(self._at_most)) is not None:
             try:
-                if self._line.ledger.fresh(turn.upload, turn.epoch):
-                    self._drive(turn)
+                self._take(turn)
             except ClosedError:
                 return
-            except SatchelError as error:
-                kind = getattr(error, "kind", "")
-                if kind in ("upload-lost", "not-found"):
-                    self._line.lost(turn.upload, turn.epoch)
-                elif kind == "upload-closed":
-                    self._line.look_again(turn.upload, turn.epoch)
-                else:
-                    self._line.stumbled(turn.upload, turn.epoch, error)
-            except Exception:
-                self._line.bug([turn])
+            except Exception as error:
+                self._line.unforeseen([turn], error)
+
+    def _take(self, turn: Turn) -> None:
+        try:
+            if self._line.ledger.fresh(turn.upload, turn.epoch):
+                self._drive(turn)
+        except SatchelError as error:
+            kind = getattr(error, "kind", "")
+            if kind in ("upload-lost", "not-found"):
+                self._line.lost(turn.upload, turn.epoch)
+            elif kind == "upload-closed":
+                self._line.look_again(turn.upload, turn.epoch)
+            else:
+                self._line.stumbled(turn.upload, turn.epoch, error)
 
     def _drive(self, turn: Turn) -> None:
         upload, ledger = turn.upload, self._line.ledger

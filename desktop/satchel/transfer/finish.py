@@ -20,9 +20,11 @@ class Finisher:
     def run(self) -> None:
         line = self._line
         while (turn := line.to_finish.take()) is not None:
+            taken: list[Turn] = []
             batch: list[Turn] = []
             try:
                 while turn is not None:
+                    taken.append(turn)
                     if line.ledger.fresh(turn.upload, turn.epoch) and self._unchanged(turn):
                         batch.append(turn)
                     turn = line.to_finish.take_now() if len(batch) < BATCH else None
@@ -30,8 +32,8 @@ class Finisher:
                     self._complete(batch)
             except ClosedError:
                 return
-            except Exception:
-                line.bug(batch)
+            except Exception as error:
+                line.unforeseen(taken, error)
 
     def _unchanged(self, turn: Turn) -> bool:
         """A file that has gone since is complete all the same: every byte of it is at S3."""
@@ -93,8 +95,8 @@ class Aborter:
                 return
             except SatchelError:
                 continue
-            except Exception:
-                line.bug([])
+            except Exception as error:
+                line.unforeseen([], error)
 
 
 def _item(upload: Upload) -> CompleteItem:

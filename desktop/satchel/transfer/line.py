@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -66,6 +66,8 @@ class Stretch:
     crc64nvme: str | None = None
     window: Window | None = None
     tries: Counter[Verdict] = field(default_factory=Counter)
+    broken: int = 0
+    """How often its connection broke."""
 
 
 class Window:
@@ -259,11 +261,12 @@ class Line:
             self.ledger.waits(upload, renewed, message, delay)
         self.prepare(upload, renewed, delay)
 
-    def bug(self, turns: list[Turn]) -> None:
-        """Inside an `except`: a defect of ours must end those uploads and nothing else."""
-        log.exception("an upload ran into a bug")
+    def unforeseen(self, turns: Iterable[Turn], error: Exception) -> None:
+        """A defect of ours, or a journal that refuses, must end those uploads and no thread."""
+        log.error("an upload ran into something unforeseen", exc_info=error)
+        told = error if isinstance(error, SatchelError) else SatchelError("Satchel ran into a bug", "See its log.")
         for turn in turns:
-            self.stumbled(turn.upload, turn.epoch, SatchelError("Satchel ran into a bug", "See its log, then retry."))
+            self.stumbled(turn.upload, turn.epoch, twin(told))
 
 
 def twin(error: SatchelError) -> SatchelError:

@@ -41,29 +41,33 @@ class Preparer:
         while (turn := line.to_prepare.take(self._at_most)) is not None:
             if self._at_most is None:
                 line.to_send.wait_below(_AHEAD)  # signatures do not keep
-            batch: list[Turn] = []
+            taken: list[Turn] = []
             try:
-                self._gather(turn, batch)
+                batch = self._gather(turn, taken)
                 if batch:
                     self._open(batch)
             except ClosedError:
                 return
-            except Exception:
-                line.bug([*batch, turn])
+            except Exception as error:
+                line.unforeseen(taken, error)
 
-    def _gather(self, first: Turn, batch: list[Turn]) -> None:
+    def _gather(self, first: Turn, taken: list[Turn]) -> list[Turn]:
+        """What is ready to be opened, of `first` and those behind it; `taken` are all that left the queue."""
         clock = self._line.clock
         began = clock.monotonic()
+        batch: list[Turn] = []
         turn: Turn | None = first
         while turn is not None:
+            taken.append(turn)
             try:
                 if self._line.ledger.fresh(turn.upload, turn.epoch) and self._ready(turn):
                     batch.append(turn)
             except SatchelError as error:
                 self._line.stumbled(turn.upload, turn.epoch, error)
             if len(batch) == BATCH or clock.monotonic() - began > _LINGER_S or self._at_most is not None:
-                return
+                break
             turn = self._line.to_prepare.take_now()
+        return batch
 
     def _ready(self, turn: Turn) -> bool:
         upload, line = turn.upload, self._line

@@ -33,15 +33,19 @@ class Sender:
                     stretch.window.started(stretch.size)
                     stretch.window = None
                 try:
-                    self._send(stretch, ticket)
+                    self._take(stretch, ticket)
                 except ClosedError:
                     return
-                except SatchelError as error:
-                    self._stumbled(stretch, error)
-                except Exception:
-                    line.bug([Turn(stretch.upload, stretch.epoch)])
+                except Exception as error:
+                    line.unforeseen([Turn(stretch.upload, stretch.epoch)], error)
         finally:
             self.wire.close()
+
+    def _take(self, stretch: Stretch, ticket: int) -> None:
+        try:
+            self._send(stretch, ticket)
+        except SatchelError as error:
+            self._stumbled(stretch, error)
 
     def _send(self, stretch: Stretch, ticket: int) -> None:
         line, upload = self._line, stretch.upload
@@ -60,7 +64,10 @@ class Sender:
             line.to_send.put(stretch, upload.priority)  # of no effect if the upload was what was halted
         except UnreachableError as error:
             line.wire_gate.failed(ticket, str(error))
-            line.to_send.put(stretch, upload.priority)
+            # Where others get through, it is this one that breaks: the gate would let it try without a pause.
+            pause = line.backoff.delay(stretch.broken - 1, line.ids) if stretch.broken else 0.0
+            stretch.broken += 1
+            line.to_send.put(stretch, upload.priority, pause)
             line.ledger.waits(upload, stretch.epoch, "", 0.0)
         finally:
             line.ledger.end_job(upload, job)

@@ -11,6 +11,7 @@ still under way finds that it is stale and comes to nothing.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from satchel.core.errors import CancelledError, SatchelError
+from satchel.core.errors import CancelledError, JournalError, SatchelError
 from satchel.core.model import Node, OpenedUpload, StoredUpload, TransferState, UploadRequest
 from satchel.core.ports import Clock
 
@@ -26,6 +27,8 @@ from .local import LocalFile, Stamp, stamp_of
 from .ports import UploadStore
 from .replies import Verdict
 from .wire import Wire
+
+log = logging.getLogger(__name__)
 
 State = TransferState
 
@@ -326,7 +329,12 @@ class Ledger:
     def _save(self, upload: Upload, state: State, message: str = "") -> None:
         assert state in NEXT[upload.state] or state is upload.state, (upload.state, state)  # noqa: S101 - as above
         stored = replace(upload.stored, state=state, message=message)
-        self.store.save(stored)
+        try:
+            self.store.save(stored)
+        except JournalError:
+            if state is not State.FAILED:
+                raise
+            log.warning("a failed upload could not be stored: the next run tries it again")
         upload.stored = stored
 
 

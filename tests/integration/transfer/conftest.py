@@ -38,8 +38,7 @@ class World:
             clock=SystemClock(),
             ids=self.ids,
             on_change=changed,
-            backoff=Backoff(first=0.05, longest=0.2),
-            **{"send_timeout": 2.0, "reply_timeout": 2.0, **options},
+            **{"backoff": Backoff(first=0.05, longest=0.2), "send_timeout": 2.0, "reply_timeout": 2.0, **options},
         )
         self.uploaders.append(made)
         return made

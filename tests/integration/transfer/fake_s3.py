@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from awscrt import checksums
 
-from satchel.core.errors import OfflineError, RefusedError
+from satchel.core.errors import JournalError, OfflineError, RefusedError
 from satchel.core.model import (
     CompleteItem,
     CompleteResult,
@@ -413,8 +413,12 @@ class MemoryStore:
         self.part_rows: dict[str, dict[int, str]] = {}
         self.history: list[tuple[str, TransferState]] = []
         self.lock = threading.Lock()
+        self.full = False
+        """As on a full disk: nothing can be stored."""
 
     def add(self, uploads: Sequence[StoredUpload]) -> None:
+        if self.full:
+            raise JournalError("The journal cannot be used", "The disk is full.")
         with self.lock:
             for upload in uploads:
                 self.rows[upload.request.upload_id] = upload

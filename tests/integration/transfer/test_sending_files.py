@@ -15,11 +15,13 @@ from satchel.core.errors import (
     CancelledError,
     DigestError,
     FileChangedError,
+    JournalError,
     LocalFileError,
     RefusedError,
     SatchelError,
 )
 from satchel.core.model import Node, TransferState
+from satchel.transfer.backoff import Backoff
 from satchel.transfer.local import LocalFile, stamp_of
 
 MIB = 1024 * 1024
@@ -215,6 +217,36 @@ def test_a_link_in_a_watched_folder_is_not_followed_even_when_it_came_between_lo
     with pytest.raises(LocalFileError, match="not a file"), LocalFile(str(link), stamp_of(str(private)), links=False):
         pass
     uploader.submit(world.request(link, origin="drop")).done.result(5)
+
+
+def test_what_breaks_again_and_again_pauses_though_all_else_gets_through(world: World) -> None:
+    world.s3.fail("reset", times=1000, part=2)
+    uploader = world.start(connections=2, backoff=Backoff(first=1.0, longest=30.0))
+    uploader.submit(world.request(world.file("big", LARGE)))
+
+    for number in range(40):
+        uploader.submit(world.request(world.file(f"{number}", 10)))
+        time.sleep(0.08)
+
+    assert 1000 - world.s3.faults[0].times <= 14, "a kept connection that breaks is tried twice"
+
+
+def test_a_full_disk_is_said_and_ends_no_thread(world: World, until: Any) -> None:
+    uploader = world.start(connections=2)
+    world.service.offline = True
+    tickets = [uploader.submit(world.request(world.file(f"{n}", size))) for n, size in enumerate((10, LARGE, 20))]
+    world.store.full = True
+    world.service.offline = False
+    for ticket in tickets:
+        with pytest.raises(JournalError):
+            ticket.done.result(10)
+
+    world.store.full = False
+
+    for number, ticket in enumerate(tickets):
+        again = uploader.retry(ticket.upload_id)
+        again.done.result(10)
+        assert (world.folder / f"{number}").read_bytes() in world.s3.objects.values()
 
 
 def test_a_name_that_cannot_travel_fails_alone(world: World) -> None:
