@@ -137,13 +137,12 @@ class Line:
                     return
                 if kind == "event":
                     self._event(value)
-        except EngineError:
-            pass
-        if self._closing.is_set():
-            return
+        except SatchelError as error:  # cancelled, when it ends in good order
+            if self._closing.is_set():
+                return
+            log.warning("the engine went away: %s", error)
         with self._there:
             self._client = None
-        log.warning("the engine went away")
         client.close()
         self._lost()
         self._closing.wait(0.1)

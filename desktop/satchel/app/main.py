@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSocketNotifier, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSocketNotifier, QUrl
 from PySide6.QtGui import QFontDatabase, QIcon
 from PySide6.QtQml import QQmlApplicationEngine
 from PySide6.QtQuick import QQuickWindow
@@ -99,9 +99,10 @@ def main() -> None:
     application = start(sys.argv[:1])
     app = App(application, lambda: _connect(home), hidden=options.hidden)
     _report_first_frame(app.window)
-    _leave_on_signal(app)
+    signals = _Signals(app.leave)
     code = application.exec()
     app.close()
+    signals.close()
     sys.exit(code or app.exit_code)
 
 
@@ -148,22 +149,28 @@ def _report_first_frame(window: QQuickWindow) -> None:
     window.frameSwapped.connect(swapped)
 
 
-def _leave_on_signal(app: App) -> None:
+class _Signals(QObject):
     """Ctrl-C and a session's end leave cleanly. Python's handlers run when Python does: the socket wakes it."""
-    wakes, woken = socket.socketpair()
-    wakes.setblocking(False)
-    woken.setblocking(False)
-    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
-    notifier = QSocketNotifier(woken.fileno(), QSocketNotifier.Type.Read, app.bridge)
 
-    def drain() -> None:
+    def __init__(self, leave: Callable[[], None]) -> None:
+        super().__init__()
+        self._wakes, self._woken = socket.socketpair()
+        self._wakes.setblocking(False)
+        self._woken.setblocking(False)
+        self._notifier = QSocketNotifier(self._woken.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._drain)
+        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: leave())
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self._wakes.close()
+        self._woken.close()
+
+    def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            woken.recv(64)
-
-    notifier.activated.connect(drain)
-    app.bridge.destroyed.connect(wakes.close)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.leave())
+            self._woken.recv(64)
 
 
 if __name__ == "__main__":

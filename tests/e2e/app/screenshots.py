@@ -36,9 +36,7 @@ ROWS = (
     row("t9", "cancelled", name="draft.key", size=7_300_000),
 )  # fmt: skip
 LINKS = [link(name) for name in ("Lisbon offsite – highlights.mp4", "site photos", "brand-kit-2026.zip")]
-FULL = snapshot(
-    *ROWS, headline="Watching ~/Share · up to date", links=LINKS, roots=[root(SHARE)]
-)  # a headline that the picture is to show beside rows under way
+FULL = snapshot(*ROWS, headline="Uploading 26 files · 38 s left", tone="busy", links=LINKS, roots=[root(SHARE)])
 SIGNED_OUT = snapshot(
     headline="Sign in to start",
     tone="attention",
@@ -101,7 +99,7 @@ def _more(studio: Studio, folder: Path) -> None:
     studio.picture(folder / "more-empty.png")
     studio.picture(folder / "more-empty-small.png", 420, 520)
     long = row("long", "sending", name="a very " * 30 + "long name.tar.gz", size=5e9, sent_bytes=1e9,
-               message="The disk with this file was taken away; it goes on when that is back, or cancel it here")  # fmt: skip
+               message="The disk with this file is away; it goes on when that is back, or cancel it")  # fmt: skip
     held = {"path": "notes/CON.txt", "reason": "Windows cannot hold this name", "remedy": "Rename it."}
     studio.show(
         snapshot(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,7 +147,7 @@ def test_the_app_goes_on_when_the_process_that_ran_the_engine_ends(
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", screen.environment["XDG_RUNTIME_DIR"])
     client.start()
-    opened(screen, client)
+    app = opened(screen, client)
     engine = engine_of(screen, client, monkeypatch)
     (tmp_path / "note.txt").write_text("still here")
 
@@ -153,6 +156,32 @@ def test_the_app_goes_on_when_the_process_that_ran_the_engine_ends(
     engine = engine_of(screen, client, monkeypatch)
     found = engine.call("drop", paths=[str(tmp_path / "note.txt")], wait=True)
     assert found["links"]
+
+    before, seconds = _cpu_seconds(app), 3
+    screen.run("sleep", str(seconds))
+    assert _cpu_seconds(app) - before < seconds * 0.1, "it is busy with nothing to do"
+    app.popen.terminate()
+    assert app.popen.wait(20) == 0, app.log
+
+
+def test_the_documentations_pictures_can_be_taken(tmp_path: Path) -> None:
+    own = {"QT_QPA_PLATFORM": "offscreen", "SATCHEL_SCREENSHOTS": str(tmp_path), "PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-m", "e2e.app.screenshots"],
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    kinds = ("window-light", "window-dark", "settings-light", "settings-dark", "sign-in-light", "sign-in-dark")
+    assert {f"{kind}.png" for kind in (*kinds, "tray-light")} == {file.name for file in tmp_path.iterdir()}
+
+
+def _cpu_seconds(process: Process) -> float:
+    stat = Path(f"/proc/{process.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _visible(screen: Desktop) -> bool:

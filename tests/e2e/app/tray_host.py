@@ -55,7 +55,7 @@ def click(label):
     print(f"missing {label}" if label else "menu", "|", " | ".join(seen), flush=True)
 
 
-def method(connection, sender, path, interface, name, arguments, invocation):
+def method(connection, sender, path, interface, name, arguments, invocation):  # noqa: PLR0917 - GDBus's signature
     if name == "RegisterStatusNotifierItem":
         items.append(sender)
     invocation.return_value(None)

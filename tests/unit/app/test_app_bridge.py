@@ -286,7 +286,7 @@ def test_closing_hides_and_show_brings_it_back(open_app: Open, qtbot: Any) -> No
     app.window.close()
     assert not app.window.isVisible()
     engine.push({"show": True})
-    qtbot.waitUntil(lambda: app.window.isVisible())
+    qtbot.waitUntil(app.window.isVisible)
 
 
 # -- tray and news

@@ -12,7 +12,7 @@ Button {
     readonly property color ink: kind === "strong" ? Tokens.inkOnAccent : kind === "soft" ? Tokens.accent : kind === "quiet" && !hovered ? Tokens.quiet : Tokens.text
 
     implicitHeight: 41
-    leftPadding: text ? 12 : 11
+    leftPadding: text ? (glyph ? 12 : 16) : 11
     rightPadding: text ? 16 : 11
     spacing: 9
     hoverEnabled: true
