@@ -160,11 +160,15 @@ class Session:
 
     def _signed_in_again(self, account: SignedIn, password: str) -> Tokens:
         try:
-            return cognito.sign_in(account.discovery, account.email, password, None, self._clock)
+            tokens = cognito.sign_in(account.discovery, account.email, password, None, self._clock)
         except NewPasswordRequired:
             raise NotSignedInError("The account wants a new password", "Sign in by hand once.") from None
         except SignInError as error:
             raise NotSignedInError(f"The password in {PASSWORD_FILE} was refused", error.message) from error
+        if tokens.sub != account.sub:
+            # What waits here was meant for the tree of the account that was.
+            raise NotSignedInError("Another account has this email address now", "Sign in by hand once.")
+        return tokens
 
 
 def _unattended_password() -> str | None:

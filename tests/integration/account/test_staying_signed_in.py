@@ -122,8 +122,8 @@ class World:
         return made
 
 
-def jwt(number: int) -> str:
-    body = base64.urlsafe_b64encode(json.dumps({"sub": "alice-sub", "n": number}).encode()).rstrip(b"=").decode()
+def jwt(number: int, sub: str = "alice-sub") -> str:
+    body = base64.urlsafe_b64encode(json.dumps({"sub": sub, "n": number}).encode()).rstrip(b"=").decode()
     return f"h.{body}.s"
 
 
@@ -278,6 +278,20 @@ def test_unattended_use_signs_in_again_when_the_session_has_ended(
     world.cognito.good.clear()
     with pytest.raises(NotSignedInError, match="SATCHEL_PASSWORD_FILE"):
         session.force_refresh()
+
+
+def test_unattended_use_stops_when_the_address_belongs_to_another_account_now(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.signed_in()
+    world.keyring.kept.clear()
+    (tmp_path / "pw").write_text("from the file\n")
+    monkeypatch.setenv("SATCHEL_PASSWORD_FILE", str(tmp_path / "pw"))
+    session = world.session()
+    session.restore()
+    monkeypatch.setattr(cognito, "sign_in", lambda *_: Tokens(jwt(0, "another-sub"), 10**15, "theirs"))
+    with pytest.raises(NotSignedInError, match="Another account"):
+        session.access_token()
 
 
 def test_importing_the_room_loads_nothing_slow() -> None:
