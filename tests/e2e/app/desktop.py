@@ -90,6 +90,11 @@ class Desktop:
         )
         return done.stdout if done.returncode == 0 else ""
 
+    def read_aloud(self) -> list[list[str]]:
+        """Role, name and description of all that a screen reader finds in the app's window."""
+        told = self.run("/usr/bin/python3", str(HERE / "screen_reader.py"))
+        return [[part.strip() for part in line.split("|")] for line in told.splitlines()]
+
     def geometry(self, window: str) -> tuple[int, int, int, int]:
         """x, y, width, height on the screen."""
         told = dict(
@@ -114,7 +119,7 @@ def desktop(folder: Path, tray: bool = True) -> Iterator[Desktop]:
             "QT_QUICK_BACKEND": "software",
             "QT_QPA_PLATFORM": "xcb",
             "PYTHONUNBUFFERED": "1",
-            "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "0",
+            "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",
         }
         made = Desktop({k: v for k, v in os.environ.items() if k not in left_out} | own, stack)
         made.start("openbox", "--sm-disable")

@@ -94,6 +94,8 @@ def test_files_dragged_from_another_program_are_links_on_the_clipboard_and_then_
     wait_until(lambda: {row["state"] for row in rows(engine).values()} == {"done"}, 60)
     assert [rows(engine)[name]["link_url"] for name in FILES] == links
     assert [fetched_sha256(cloud, link) for link in links] == [digests[name] for name in FILES]
+    shown = [["list item", name, "Uploaded · 3 MB"] for name in FILES]
+    wait_until(lambda: all(one in screen.read_aloud() for one in shown), 20)
 
 
 def test_a_clicked_tray_entry_puts_its_link_on_the_clipboard(
