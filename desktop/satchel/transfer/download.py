@@ -124,7 +124,9 @@ class _Fetch:
         """Fetch as much as comes; True when all is there."""
         if not self.signed:
             self._sign_again()
-        handle = os.open(self.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        # In a folder that others can write to, a link of this name must not lead the bytes elsewhere.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        handle = os.open(self.part, flags, 0o666)
         with os.fdopen(handle, "r+b") as file:
             self.got = file.seek(0, os.SEEK_END)
             if self.got > self.size:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,19 @@ def test_no_remote_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> No
 
 def test_ordinary_names_are_kept(tmp_path: Path) -> None:
     assert safe_child(tmp_path, "..a é\n").name == "..a é\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_laid_where_the_bytes_are_gathered_is_not_followed(
+    world: World, source: ContentSource, tmp_path: Path
+) -> None:
+    world.s3.fail("403", times=1000)
+    with pytest.raises(OfflineError):
+        fetch(source, tmp_path / "f", tries=1)
+    (part,) = tmp_path.iterdir()
+    part.unlink()
+    part.symlink_to(tmp_path / "elsewhere")
+    world.s3.faults.clear()
+    with pytest.raises(LocalFileError):
+        fetch(source, tmp_path / "f")
+    assert not (tmp_path / "elsewhere").exists()
