@@ -5,6 +5,7 @@ Blocking, for an executor. Whole trees stay on disk and in SQLite; what comes ba
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -167,6 +168,15 @@ class _Look:
     def _is_folder(self, folder: str) -> bool:
         item = self._tree.find(folder)
         return item is not None and item.kind == "folder"
+
+
+def digests(disk: Disk, paths: Iterable[str]) -> dict[str, str]:
+    """SHA-256 by path. One that cannot be read now is left out and so counts as changed: its upload tells why."""
+    found: dict[str, str] = {}
+    for path in paths:
+        with contextlib.suppress(LocalFileError):
+            found[path] = disk.sha256(path)
+    return found
 
 
 def _same(entry: Entry, stamp: Stamp) -> bool:

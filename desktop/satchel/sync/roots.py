@@ -27,13 +27,14 @@ from satchel.journal import Journal, WatchedRoot
 from .apply import apply
 from .dirt import doubtful
 from .failures import Failures
-from .observe import observe, relative
+from .observe import digests, observe, relative
 from .order import Upload
 from .outbox import Outbox
 from .plan import World, plan
 from .ports import Blocking, Remote, Uploads
 from .quiet import Quiet
 from .remote import Side, find_top, pull
+from .rules import held_deletes
 from .send import send
 from .waiting import Waiting
 
@@ -188,7 +189,7 @@ class RootSync:
         root = self._side.root
         held = [*relative(self._held), *self._failures.held()]
         if self._mass_delete:
-            held.insert(0, _mass_delete(self._mass_delete))
+            held.insert(0, held_deletes(self._mass_delete))
         if self._trouble is not None:
             held.insert(0, self._trouble)
         blind = self._watch.problem if self._watch is not None else None
@@ -276,7 +277,7 @@ class RootSync:
         world = World(
             top=side.top,
             new_id=self._ids.new_id,
-            digests=await side.blocking(lambda: _digests(side, doubtful(seen.dirt, busy))),
+            digests=await side.blocking(lambda: digests(side.disk, doubtful(seen.dirt, busy))),
             busy=busy,
             quiet=waiting.quiet,
             total_files=await side.blocking(side.tree.count_files),
@@ -391,23 +392,6 @@ class RootSync:
         if self._clock.now_ms() - wall > pause * 1000 + SLEPT:
             self._full = True
             self._attempts = 0
-
-
-def _digests(side: Side, paths: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for path in paths:
-        # One that cannot be read now is treated as changed; the upload then tells why it cannot be sent.
-        with contextlib.suppress(LocalFileError):
-            found[path] = side.disk.sha256(path)
-    return found
-
-
-def _mass_delete(files: int) -> Held:
-    return Held(
-        "",
-        f"{files} files, more than half, are gone from this folder, so nothing was deleted online",
-        "Put them back. If you meant it, remove the watched folder, add it again and delete them online.",
-    )
 
 
 def _above(path: str) -> str:

@@ -27,6 +27,15 @@ def is_mass_delete(gone: int, total: int) -> bool:
     return gone >= MASS_DELETE_FILES and gone * 2 > total
 
 
+def held_deletes(files: int) -> Held:
+    """What a person is told when a mass delete is held back."""
+    return Held(
+        "",
+        f"{files} files, more than half, are gone from this folder, so nothing was deleted online",
+        "Put them back. If you meant it, remove the watched folder, add it again and delete them online.",
+    )
+
+
 def admit(entries: Iterable[Entry], synced: frozenset[str]) -> tuple[list[Entry], list[Held]]:
     """Of names that the service takes for one, the synced name goes, else the first; the others are held."""
     winners: dict[str, Entry] = {}
