@@ -70,6 +70,8 @@ class FakeS3:
         self.faults: list[Fault] = []
         self.keep_bytes = True
         self.connections = 0
+        self.taking = 0
+        """PUTs under way: even what a dead client sent is still worked on for a moment."""
         self.release = threading.Event()
         self.reached = threading.Event()
         """Set when a fault of kind `stall` was reached."""
@@ -147,7 +149,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
-    def do_PUT(self) -> None:  # noqa: PLR0912 - every way to misbehave, in one place
+    def do_PUT(self) -> None:
+        with self.s3.lock:
+            self.s3.taking += 1
+        try:
+            self._put()
+        finally:
+            with self.s3.lock:
+                self.s3.taking -= 1
+
+    def _put(self) -> None:  # noqa: PLR0912 - every way to misbehave, in one place
         s3 = self.s3
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         signed = s3.signatures.get(query.get("sig", ""))

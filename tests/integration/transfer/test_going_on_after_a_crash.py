@@ -24,6 +24,7 @@ def crash(world: World, until: Any, **request: Any) -> Any:
     uploader.close()
     world.s3.faults.clear()
     world.s3.release.set()
+    until(lambda: world.s3.taking == 0)
     assert not ticket.done.done() or ticket.done.cancelled()
     return path, ticket
 
