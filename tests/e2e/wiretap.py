@@ -43,12 +43,13 @@ class Tap:
     """A proxy to `upstream` (host:port). `exchanges` are in the order in which they began.
 
     `spoil(exchange, offset, block)` sees each block of a request's body and returns what goes on; raising
-    `ConnectionAbortedError` cuts the connection. `rewrite` maps bytes in JSON replies.
+    `ConnectionAbortedError` cuts the connection. `rewrite` maps bytes in JSON replies. Replies wait for `hold`.
     """
 
     upstream: str
     rewrite: dict[bytes, bytes] = field(default_factory=dict)
     spoil: Callable[[Exchange, int, bytes], bytes] | None = None
+    hold: threading.Event | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     port: int = 0
 
@@ -149,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _pass
 
     def _reply(self, reply: http.client.HTTPResponse, exchange: Exchange) -> None:
+        if self.tap.hold is not None:
+            self.tap.hold.wait(30)
         body = reply.read()
         if "json" in (reply.getheader("Content-Type") or ""):
             for old, new in self.tap.rewrite.items():

@@ -181,7 +181,7 @@ async def get(engine: Engine, emit: Emit, source: str, dest: str, force: bool = 
 
     def show_row(row: TransferRow) -> None:
         if parts is not None:
-            parts.transfers.show_download(row)
+            parts.transfers.show_download(row, stop)
         emit(row)
 
     work = asyncio.get_running_loop().run_in_executor(

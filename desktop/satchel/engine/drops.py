@@ -147,15 +147,26 @@ class Drops:
                 self._browse.abort_upload(upload_id)
 
     def retry(self, transfer_id: str) -> None:
-        """What failed once more, what waits at once."""
+        """What failed once more, what waits at once. What was cancelled is dropped again, with a link of its own."""
+        row, record = self._transfers.row(transfer_id), self._transfers.record(transfer_id)
+        if row is not None and record is not None and row.state is TransferState.CANCELLED:
+            item = look(record.path)
+            self._transfers.forget(transfer_id)
+            shared = None if record.token else record.link_url
+            self._send({record.path: item}, _Place(record.parent_id, ""), link=record.token is not None, url=shared)
+            return
         failed = [one for one in self._transfers.uploads(transfer_id) if one.state is TransferState.FAILED]
         for one in failed:
             ticket = self._uploader.retry(one.upload_id)
             self._transfers.follow(transfer_id, [(ticket, one.size)])
-            record = self._transfers.record(transfer_id)
             if record is not None and record.kind == "file":
                 self._watch_link(record, ticket)
-        if not failed:
+        if failed:
+            return
+        if row is not None and record is not None and row.state is TransferState.FAILED and record.kind == "folder":
+            again = self._transfers.change(transfer_id, listed=False, state=TransferState.WAITING, skipped=())
+            self._filling.submit(self._fill, again or record)
+        else:
             self._uploader.hurry()
 
     # -- one drop ---------------------------------------------------------------------------------------------------

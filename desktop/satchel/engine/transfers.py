@@ -131,6 +131,7 @@ class Transfers:
         self._lock = threading.RLock()
         self._groups: dict[str, Group] = {}
         self._downloads: dict[str, TransferRow] = {}
+        self._stops: dict[str, threading.Event] = {}
 
     # -- what is dropped ----------------------------------------------------------------------------------------------
 
@@ -221,8 +222,10 @@ class Transfers:
             return list(group.members.values()) if group else []
 
     def cancel(self, transfer_id: str) -> list[str]:
-        """Mark a row; the uploads that are to be cancelled."""
+        """Mark a row; the uploads that are to be cancelled. A download is told to stop."""
         with self._lock:
+            if (stop := self._stops.get(transfer_id)) is not None:
+                stop.set()
             group = self._groups.get(transfer_id)
             if group is None or (group.row().state.final and group.row().state is not State.FAILED):
                 return []
@@ -252,9 +255,14 @@ class Transfers:
                 del self._groups[old]
         self.follow(ticket.upload_id, [(ticket, 0)])
 
-    def show_download(self, row: TransferRow) -> None:
+    def show_download(self, row: TransferRow, stop: threading.Event) -> None:
+        """`stop` is set when somebody cancels the row."""
         with self._lock:
             self._downloads[row.transfer_id] = row
+            if row.state.final:
+                self._stops.pop(row.transfer_id, None)
+            else:
+                self._stops[row.transfer_id] = stop
         self._on_change()
 
     # -- for faces ----------------------------------------------------------------------------------------------------
