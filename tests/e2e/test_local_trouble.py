@@ -31,8 +31,10 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def interrupted_at(state: Path, line: str) -> str:
     """What `satchel local up` says when Ctrl-C comes at a line of its report."""
+    words = [sys.executable, "-u", "-m", "satchel.cli", "local", "up", "--state", str(state)]
     up = subprocess.Popen(
-        [sys.executable, "-u", "-m", "satchel.cli", "local", "up", "--state", str(state)],
+        # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
+        ["env", "--default-signal=INT", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
