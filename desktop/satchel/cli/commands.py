@@ -32,6 +32,10 @@ def run(options: argparse.Namespace, out: Output) -> int:
 def _app() -> int:
     import subprocess  # noqa: PLC0415
 
+    from satchel.core.ports import has_display  # noqa: PLC0415 - not for --help
+
+    if not has_display():
+        raise UsageError("There is no display for the window", "Use the commands instead: satchel --help")
     return subprocess.run([sys.executable, "-m", "satchel.app.main"], check=False).returncode
 
 

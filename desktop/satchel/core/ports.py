@@ -1,9 +1,11 @@
-"""What the client takes from outside so that a test or a simulator can own it: time, ids, randomness."""
+"""What the client takes from outside so that a test or a simulator can own it: time, ids, randomness, a display."""
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
+import sys
 import time
 import uuid
 from typing import Protocol
@@ -51,3 +53,8 @@ class SystemIds:
 
     def jitter(self) -> float:
         return random.random()  # noqa: S311 - spreads retries, guards nothing
+
+
+def has_display() -> bool:
+    """Whether a window can be shown here."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

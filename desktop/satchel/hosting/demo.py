@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from satchel.core.errors import EXIT_DONE, EXIT_FAILED, RefusedError
+from satchel.core.ports import has_display
 from satchel.hosting import local
 from satchel.hosting.aws import explained
 from satchel.hosting.process import HostingError
@@ -47,11 +48,6 @@ def run(headless: bool = False, report: Report = print, state: Path | None = Non
         local.down(state / "cloud")
         report("")
         report("The local cloud is stopped; what it keeps is there again at the next `satchel demo`.")
-
-
-def has_display() -> bool:
-    """Whether a window can be shown here."""
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _show(cloud: local.LocalStatus, state: Path, windowed: bool, report: Report) -> int:

@@ -22,6 +22,13 @@ def test_help_loads_nothing_heavy() -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_without_a_display_the_window_says_what_to_do(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def] # pytest's
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert main([]) == 2
+    assert "satchel --help" in capsys.readouterr().err
+
+
 def test_a_command_loads_no_window_and_no_aws(tmp_path) -> None:  # type: ignore[no-untyped-def] # pytest's
     code = (
         "import sys\nfrom satchel.cli import main\nprint(main(['--json', 'status']))\n"
