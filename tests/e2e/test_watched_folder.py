@@ -98,3 +98,14 @@ def test_what_changed_while_no_engine_ran_is_caught_up(cloud: LocalCloud, tmp_pa
 
         client.cli("sync", "--once")
         in_step(client.start(), folder, "/Share", seconds=5)
+
+
+def test_a_folder_named_from_where_one_stands_is_watched_and_no_longer(cloud: LocalCloud, tmp_path: Path) -> None:
+    (tmp_path / "Share").mkdir()
+
+    with signed_in(cloud, tmp_path / "client") as client:
+        engine = client.start()
+        client.cli("root", "add", "Share", cwd=tmp_path)
+        assert [root["path"] for root in engine.call("root_list")] == [str(tmp_path / "Share")]
+        client.cli("root", "remove", "Share", cwd=tmp_path)
+        assert engine.call("root_list") == []

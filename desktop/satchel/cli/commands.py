@@ -143,7 +143,10 @@ def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
         out.document(row)
         out.line(f"{clean(row['path'])} is kept in step with {clean(row['remote_path'])} while Satchel runs.")
     else:
-        engine.call("root_remove", root_id_or_dir=options.dir)
+        ids = {row["root_id"] for row in engine.call("root_list")}
+        # The engine may run in another folder than this command.
+        asked = options.dir if options.dir in ids else str(Path(options.dir).absolute())
+        engine.call("root_remove", root_id_or_dir=asked)
         out.document({"removed": options.dir})
     return EXIT_DONE
 

@@ -15,10 +15,10 @@ class Output:
         self.json = json
 
     def line(self, text: str, *, err: bool = False) -> None:
-        """For people; nothing on standard output under `--json`."""
+        """For people, without control characters; nothing on standard output under `--json`."""
         if err or not self.json:
             stream = sys.stderr if err else sys.stdout
-            print(_shown(text, stream), file=stream, flush=True)
+            print(_shown(clean(text), stream), file=stream, flush=True)
 
     def document(self, value: Any) -> None:
         """One JSON document on a line; nothing without `--json`."""

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from satchel.cli import main
-from satchel.cli.output import clean, size_text
+from satchel.cli.output import Output, clean, size_text
+from satchel.core.errors import LocalFileError
 
 _HEAVY = "PySide6 boto3 botocore pycognito urllib3 msgspec asyncio multiprocessing sqlite3 rich keyring watchdog"
 
@@ -63,3 +64,10 @@ def test_sizes_are_short() -> None:
     assert [size_text(n) for n in (0, 999, 1400, 412_000_000, 1_200_000_000)] == [
         "0 B", "999 B", "1.4 kB", "412 MB", "1.2 GB",
     ]  # fmt: skip
+
+
+def test_no_line_for_people_moves_a_terminals_cursor(capsys) -> None:  # type: ignore[no-untyped-def] # pytest's
+    out = Output(json=False)
+    out.error(LocalFileError("It is gone", path="a\x1b[2Jb"))
+    out.bar().row({"name": "x\x1b[31m", "state": "done", "size": 1, "message": "", "transfer_id": "1"})
+    assert "\x1b" not in "".join(capsys.readouterr())
