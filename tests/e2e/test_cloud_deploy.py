@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +77,22 @@ def test_an_update_keeps_what_was_chosen_before(cloud: LocalCloud, second: str) 
     assert environment["Variables"]["TRASH_DAYS"] == "3"
 
 
+def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCloud, second: str) -> None:
+    functions, gateway = cloud.aws.client("lambda"), cloud.aws.client("apigatewayv2")
+    api = stack.outputs(cloud.aws, second)["ApiId"]
+    before = functions.get_alias(FunctionName=f"{second}-api", Name="live")["FunctionVersion"]
+
+    deploy.deploy(second, aws=cloud.aws, parameters={"UrlSeconds": "61"})
+
+    live = functions.get_alias(FunctionName=f"{second}-api", Name="live")
+    served = functions.get_function(FunctionName=f"{second}-api", Qualifier="live")["Configuration"]
+    called = {one["IntegrationUri"] for one in gateway.get_integrations(ApiId=api)["Items"]}
+    assert live["FunctionVersion"] != before
+    assert served["Environment"]["Variables"]["URL_SECONDS"] == "61"
+    assert live["AliasArn"] in called
+    assert all(uri.endswith(":live") for uri in called)
+
+
 def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: str) -> None:
     made = deploy.deploy(second, aws=cloud.aws, parameters={"AllowedDomains": "example.com,example.org"})
 
@@ -123,15 +141,14 @@ def test_a_destroy_that_was_cut_off_goes_on(cloud: LocalCloud, second: str, monk
     assert pool not in {name for _, name in all_names(cloud)}
 
 
-def test_a_deployment_that_fails_names_the_resource_and_the_reason(cloud: LocalCloud) -> None:
+def test_a_deployment_that_fails_names_the_resource_and_the_reason(cloud: LocalCloud, tmp_path: Path) -> None:
     pools = len([name for kind, name in all_names(cloud) if kind == "pool"])
-    sent = payload()
-    broken = dict(sent.template_files)
-    broken["storage.yaml"] = broken["storage.yaml"].replace(b"maxReceiveCount: 5", b"maxReceiveCount: 5000")
-    sent.__dict__["template_files"] = broken
+    broken = replace(payload(), templates=tmp_path)
+    for name, template in payload().template_files.items():
+        (tmp_path / name).write_bytes(template.replace(b"maxReceiveCount: 5", b"maxReceiveCount: 5000"))
 
     with pytest.raises(HostingError, match="IngestQueue"):
-        deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"}, sent=sent)
+        deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"}, sent=broken)
 
     deploy.deploy("Broken", aws=cloud.aws, parameters={"RequireTls": "false"})
     deploy.destroy("Broken", aws=cloud.aws)

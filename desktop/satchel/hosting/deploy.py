@@ -14,7 +14,7 @@ import satchel
 from satchel.hosting import artifacts, emulated, stack
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.destroy import clear, destroy
-from satchel.hosting.package import Payload, payload
+from satchel.hosting.package import Payload, payload, stamped
 from satchel.hosting.report import Report, silent
 
 __all__ = ["DISCOVERY", "Deployment", "deploy", "destroy", "discovery"]
@@ -57,16 +57,17 @@ def deploy(
         bucket = artifacts.bucket_of(aws, name)
         report(f"deploying to account {aws.account} in {aws.where}")
         artifacts.ensure(aws, bucket)
-        artifacts.upload_once(aws, bucket, sent.code_key, sent.zip)
-        for file, content in sent.template_files.items():
-            artifacts.upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
-        base = f"{artifacts.address(aws, bucket)}/{sent.template_prefix}"
-        given = {"TemplateBase": base, "CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
         found = stack.settled(aws, name, report)
         if found is not None and found["StackStatus"] in stack.DEAD:
             report(f"removing what an earlier, failed deployment left of {name}")
             clear(aws, name, report)
             found = None
+        given = {"CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
+        sent = stamped(sent, stack.in_force(aws, found, sent.template_files["satchel.yaml"].decode(), given))
+        artifacts.upload_once(aws, bucket, sent.code_key, sent.zip)
+        for file, content in sent.template_files.items():
+            artifacts.upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)
+        given["TemplateBase"] = base = f"{artifacts.address(aws, bucket)}/{sent.template_prefix}"
         if found is None:
             given["OriginSecret"] = secrets.token_urlsafe(32)
         changed = stack.bring_up(aws, name, f"{base}/satchel.yaml", given, report)

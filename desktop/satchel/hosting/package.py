@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,15 +15,18 @@ from satchel.hosting.process import HostingError
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY_MODE = 0o100644
 _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+_UNSTAMPED = "Unstamped"
+_HIDDEN = "****"  # what CloudFormation tells of a parameter with NoEcho
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Where the three parts are, and what is sent of them."""
+    """Where the three parts are, and what is sent of them. `stamp` names the functions' versions: see `stamped`."""
 
     code: Path
     templates: Path
     site: Path
+    stamp: str = _UNSTAMPED
 
     @cached_property
     def zip(self) -> bytes:
@@ -31,8 +34,9 @@ class Payload:
 
     @cached_property
     def template_files(self) -> dict[str, bytes]:
-        """File name to content."""
-        return {path.name: path.read_bytes() for path in sorted(self.templates.glob("*.yaml"))}
+        """File name to content, with the stamp in its places."""
+        mark, stamp = _UNSTAMPED.encode(), self.stamp.encode()
+        return {path.name: path.read_bytes().replace(mark, stamp) for path in sorted(self.templates.glob("*.yaml"))}
 
     @cached_property
     def site_files(self) -> dict[str, bytes]:
@@ -65,6 +69,22 @@ def payload() -> Payload:
         if (found.code / "__init__.py").is_file() and (found.templates / "satchel.yaml").is_file():
             return found
     raise HostingError("This installation cannot deploy", "It came without the service's code: install it again.")
+
+
+def stamped(sent: Payload, parameters: Mapping[str, str]) -> Payload:
+    """`sent` with a stamp that is another one whenever the code, a template or one of the root's `parameters` is.
+
+    A Lambda version is published once per logical id and never changes, so what gives a function new code or a new
+    setting must give its version a new logical id. `parameters` are all that will be in force, defaults included.
+    """
+    told = {
+        f"parameter/{key}": value.encode()
+        for key, value in parameters.items()
+        if key != "TemplateBase" and value not in ("", _HIDDEN)  # that address follows from the stamp
+    }
+    plain = replace(sent, stamp=_UNSTAMPED)
+    whole = digest({"zip": plain.zip} | _under("cfn", plain.template_files) | told)
+    return replace(sent, stamp=whole[:12])
 
 
 def zip_package(package: Path) -> bytes:

@@ -55,6 +55,24 @@ def outputs(aws: Aws, name: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
+def in_force(aws: Aws, found: dict[str, Any] | None, template: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that a root `template` will have: those `given`, else those of the stack `found`, else defaults.
+
+    A hidden one that is not given is told as CloudFormation tells it, or not at all before the stack is there.
+    """
+    summary = aws.client("cloudformation").get_template_summary(TemplateBody=template)
+    declared = {one["ParameterKey"]: one.get("DefaultValue") for one in summary["Parameters"]}
+    before = {one["ParameterKey"]: one["ParameterValue"] for one in (found or {}).get("Parameters", [])}
+    values = {key: given.get(key, before.get(key, default)) for key, default in declared.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def parameters(aws: Aws, name: str) -> dict[str, str]:
+    """What the stack was deployed with; secrets are masked. Empty when there is no such stack."""
+    found = describe(aws, name) or {}
+    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])}
+
+
 def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], report: Report) -> bool:
     """Create or update the stack and wait; False when nothing had to change.
 

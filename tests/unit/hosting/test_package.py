@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from satchel.hosting.package import Payload, payload, zip_package
+from satchel.hosting.package import Payload, payload, stamped, zip_package
 
 
 @pytest.fixture
@@ -80,3 +81,48 @@ def test_a_changed_template_changes_the_address_of_all(package: Path, tmp_path: 
     (templates / "satchel.yaml").write_text("two")
 
     assert Payload(package, templates, package).template_prefix != before
+
+
+def test_the_same_input_gets_the_same_stamp() -> None:
+    sent, parameters = payload(), {"QuotaBytes": "1", "TrashDays": "30"}
+
+    one, two = stamped(sent, parameters), stamped(payload(), dict(reversed(parameters.items())))
+
+    assert one.template_files == two.template_files
+    assert stamped(one, parameters).template_files == one.template_files
+
+
+def test_changed_code_or_a_changed_parameter_gives_the_functions_versions_another_id(package: Path) -> None:
+    cfn = payload().templates
+    before = stamped(Payload(package, cfn, package), {"QuotaBytes": "1"})
+    other_parameter = stamped(before, {"QuotaBytes": "2"})
+    (package / "handlers" / "api.py").write_text("def handler(): return 1\n")
+    other_code = stamped(Payload(package, cfn, package), {"QuotaBytes": "1"})
+
+    ids = [version_ids(one.template_files["api.yaml"]) for one in (before, other_parameter, other_code)]
+
+    assert len({frozenset(one) for one in ids}) == 3
+    assert all(len(one) == 4 for one in ids)
+
+
+def test_a_changed_template_gives_the_versions_another_id(package: Path, tmp_path: Path) -> None:
+    templates = tmp_path / "cfn"
+    templates.mkdir()
+    (templates / "api.yaml").write_text("A: Unstamped")
+    before = stamped(Payload(package, templates, package), {})
+    (templates / "api.yaml").write_text("B: Unstamped")
+
+    assert stamped(Payload(package, templates, package), {}).stamp != before.stamp
+
+
+def test_what_says_nothing_of_the_functions_leaves_the_stamp_alone() -> None:
+    """The address of the templates follows from the stamp; a hidden value is told as stars; empty is not there."""
+    plain = stamped(payload(), {"QuotaBytes": "1"})
+
+    told = {"QuotaBytes": "1", "TemplateBase": "https://example.com/x", "OriginSecret": "****", "DomainName": ""}
+
+    assert stamped(payload(), told).stamp == plain.stamp
+
+
+def version_ids(template: bytes) -> set[str]:
+    return set(re.findall(r"^  (\w+):\n    Type: AWS::Lambda::Version$", template.decode(), re.MULTILINE))
