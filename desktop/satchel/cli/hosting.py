@@ -8,6 +8,7 @@ from pathlib import Path
 from satchel.core.errors import EXIT_DONE
 from satchel.hosting import demo, deploy, destroy, local
 
+from . import users
 from .output import Output
 
 
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace, out: Output) -> int:
             options.stack, region=options.region, profile=options.profile, erase=options.erase, report=report
         )
         out.document({"destroyed": options.stack})
+    elif options.command == "user":
+        users.run(options, out)
     else:
         _local(options, out, report)
     return EXIT_DONE

@@ -101,6 +101,36 @@ def _hosting(add, both) -> None:  # type: ignore[no-untyped-def] # as above
             one.add_argument("--parameter", action="append", default=[], type=_pair, metavar="KEY=VALUE")
         else:
             one.add_argument("--erase", metavar="NAME", help="the stack's name again, to delete what users keep")
+    _users(add, both)
+
+
+def _users(add, both) -> None:  # type: ignore[no-untyped-def] # as above
+    actions = add("user", "Who may use the service, for its administrator").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    for name, text in (
+        ("add", "make an account and invite its person"),
+        ("list", "all accounts, what they keep and may keep"),
+        ("disable", "refuse everything from now on; nothing is deleted"),
+        ("enable", "undo disable"),
+        ("quota", "say how much one account may keep"),
+    ):
+        one = actions.add_parser(name, help=text, description=text, parents=[both])
+        where = one.add_mutually_exclusive_group(required=True)
+        where.add_argument("--stack", metavar="NAME", help="the deployment in AWS")
+        where.add_argument("--local", action="store_true", help="the local cloud")
+        one.add_argument("--state", metavar="DIR", help="where the local cloud keeps everything")
+        one.add_argument("--region", metavar="REGION")
+        one.add_argument("--profile", metavar="NAME")
+        if name != "list":
+            one.add_argument("--email", required=True, metavar="E")
+        if name == "add":
+            one.add_argument("--quota", type=_size, metavar="SIZE", help="how much it may keep: 500MB, 20GB, none")
+            one.add_argument("--no-mail", action="store_true", help="print the temporary password, mail nothing")
+            one.add_argument("--password-stdin", action="store_true", help="read a lasting password's line from input")
+            one.add_argument("--again", action="store_true", help="a new invitation for one who has not signed in yet")
+        if name == "quota":
+            one.add_argument("size", type=_own_size, metavar="SIZE", help="500MB, 20GB, none, or default: everybody's")
 
 
 def _duration(text: str) -> int:
@@ -109,6 +139,21 @@ def _duration(text: str) -> int:
     if not found:
         raise argparse.ArgumentTypeError("a time looks like 30m, 12h or 7d")
     return int(found[1]) * {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[found[2]]
+
+
+def _size(text: str) -> int:
+    """Bytes of `500MB` or `20 GB` (steps of 1,000) or `1GiB` (steps of 1,024); `none`, no limit, is 0."""
+    if text.lower() == "none":
+        return 0
+    found = re.fullmatch(r"([1-9][0-9]{0,14}) ?([kmgt]?)(i?)b?", text.lower())
+    size = 0 if not found else int(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " ")
+    if not 0 < size < 10**16:
+        raise argparse.ArgumentTypeError("a size looks like 500MB, 20GB, 1TB or none")
+    return size
+
+
+def _own_size(text: str) -> int | None:
+    return None if text.lower() == "default" else _size(text)
 
 
 def _pair(text: str) -> tuple[str, str]:
