@@ -14,7 +14,7 @@ import pytest
 
 from e2e.client import fetched_sha256, random_file, remote_tree, signed_in
 from e2e.cloud_fixture import LocalCloud, wait_until
-from e2e.wiretap import wiretap
+from e2e.wiretap import Exchange, wiretap
 
 NAMES = {
     "spaces and accents": "naïve plan für später.txt",
@@ -127,15 +127,24 @@ def test_a_file_that_grows_while_it_is_sent_ends_whole(cloud: LocalCloud, tmp_pa
 
 def test_a_file_deleted_while_it_is_sent_fails_alone(cloud: LocalCloud, tmp_path: Path) -> None:
     doomed, other = tmp_path / "doomed.bin", tmp_path / "other.bin"
-    random_file(doomed, 40 << 20)
+    random_file(doomed, 120 << 20)
     digest = random_file(other, 1000)
 
     with wiretap(cloud) as taps, signed_in(cloud, tmp_path / "client", taps.site) as client:
-        taps.s3.spoil = lambda exchange, offset, block: (time.sleep(0.003), block)[1]
+        gone = threading.Event()
+
+        def held(exchange: Exchange, _offset: int, block: bytes) -> bytes:
+            # S3 takes nothing until the file is gone: the parts after the first few can only be read afterwards.
+            if exchange.method == "PUT":
+                gone.wait(60)
+            return block
+
+        taps.s3.spoil = held
         engine = client.start()
         dropped = engine.call("drop", paths=[str(doomed), str(other)])
         wait_until(lambda: any(e.part for e in taps.s3.exchanges))
         doomed.unlink()
+        gone.set()
 
         def rows() -> dict[str, Any]:
             return {row["name"]: row for row in engine.call("status")["transfers"]}
