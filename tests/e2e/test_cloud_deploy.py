@@ -183,6 +183,6 @@ def test_what_the_local_cloudformation_drops_is_set_again(cloud: LocalCloud) -> 
     rules = s3.get_bucket_lifecycle_configuration(Bucket=cloud.content_bucket)["Rules"]
     backups = dynamodb.describe_continuous_backups(TableName=cloud.table)["ContinuousBackupsDescription"]
 
-    assert any(rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": 7} for rule in rules)
+    assert any(rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": 14} for rule in rules)
     assert dynamodb.describe_time_to_live(TableName=cloud.table)["TimeToLiveDescription"]["AttributeName"] == "ttl"
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"

@@ -40,7 +40,7 @@ def _rule(declared: dict[str, Any], upload_days: int) -> dict[str, Any]:
     """A rule in the words of the S3 API, which differ from CloudFormation's."""
     rule: dict[str, Any] = {"ID": declared["Id"], "Status": declared["Status"], "Filter": {"Prefix": ""}}
     if "AbortIncompleteMultipartUpload" in declared:
-        rule["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": upload_days}
+        rule["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": max(14, upload_days)}
     if "NoncurrentVersionExpiration" in declared:
         rule["NoncurrentVersionExpiration"] = declared["NoncurrentVersionExpiration"]
     if declared.get("ExpiredObjectDeleteMarker"):

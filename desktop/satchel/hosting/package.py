@@ -15,6 +15,7 @@ from satchel.hosting.process import HostingError
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY_MODE = 0o100644
 _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+_ASSETS = "assets/"
 _UNSTAMPED = "Unstamped"
 _HIDDEN = "****"  # what CloudFormation tells of a parameter with NoEcho
 
@@ -40,8 +41,21 @@ class Payload:
 
     @cached_property
     def site_files(self) -> dict[str, bytes]:
-        """Path in the site, `/`-separated, to content."""
-        return {path.relative_to(self.site).as_posix(): path.read_bytes() for path in _files(self.site)}
+        """Path in the site, `/`-separated, to content.
+
+        What lies in `assets/` is sent as `assets/DIGEST/`, and the pages say so: a path names its content for ever.
+        """
+        found = {path.relative_to(self.site).as_posix(): path.read_bytes() for path in _files(self.site)}
+        assets = {path: content for path, content in found.items() if path.startswith(_ASSETS)}
+        versioned = f"{_ASSETS}{digest(assets)[:12]}/"
+        pages = {
+            path: content.replace(f"/{_ASSETS}".encode(), f"/{versioned}".encode())
+            if path.endswith(".html")
+            else content
+            for path, content in found.items()
+            if path not in assets
+        }
+        return pages | {versioned + path.removeprefix(_ASSETS): content for path, content in assets.items()}
 
     @property
     def code_key(self) -> str:
@@ -69,6 +83,11 @@ def payload() -> Payload:
         if (found.code / "__init__.py").is_file() and (found.templates / "satchel.yaml").is_file():
             return found
     raise HostingError("This installation cannot deploy", "It came without the service's code: install it again.")
+
+
+def cache_control(path: str) -> str:
+    """What a file of the site says of its keeping, at the edge and in browsers."""
+    return "public, max-age=31536000, immutable" if path.startswith(_ASSETS) else "no-cache"
 
 
 def stamped(sent: Payload, parameters: Mapping[str, str]) -> Payload:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from satchel.hosting.package import Payload, payload, stamped, zip_package
+from satchel.hosting.package import Payload, cache_control, payload, stamped, zip_package
 
 
 @pytest.fixture
@@ -126,3 +126,19 @@ def test_what_says_nothing_of_the_functions_leaves_the_stamp_alone() -> None:
 
 def version_ids(template: bytes) -> set[str]:
     return set(re.findall(r"^  (\w+):\n    Type: AWS::Lambda::Version$", template.decode(), re.MULTILINE))
+
+
+def test_the_path_of_an_asset_names_its_content_and_the_page_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "main.js").write_text("one")
+    (tmp_path / "index.html").write_text('<script src="/assets/main.js">')
+    before = Payload(tmp_path, tmp_path, tmp_path).site_files
+    (tmp_path / "assets" / "main.js").write_text("two")
+    after = Payload(tmp_path, tmp_path, tmp_path).site_files
+
+    (old,), (new,) = ([path for path in files if path.startswith("assets/")] for files in (before, after))
+
+    assert old != new
+    assert after["index.html"].decode() == f'<script src="/{new}">'
+    assert cache_control(new) == "public, max-age=31536000, immutable"
+    assert cache_control("index.html") == cache_control(".well-known/satchel.json") == "no-cache"
