@@ -57,6 +57,19 @@ def test_a_stack_name_that_cannot_be_is_refused(cloud: LocalCloud, name: str) ->
         deploy.deploy(name, aws=cloud.aws)
 
 
+def test_what_cannot_succeed_is_refused_before_anything_is_made(cloud: LocalCloud) -> None:
+    before = set(all_names(cloud))
+    certificate = cloud.aws.client("acm").request_certificate(DomainName="www.example.com")["CertificateArn"]
+    given = {"DomainName": "files.example.com", "CertificateArn": certificate}
+
+    with pytest.raises(HostingError, match=r"not for files\.example\.com.*Nothing was changed"):
+        deploy.deploy("Refused", aws=cloud.aws, parameters=given)
+    with pytest.raises(HostingError, match="Did you mean TrashDays"):
+        deploy.deploy("Refused", aws=cloud.aws, parameters={"TrashDay": "3"})
+
+    assert set(all_names(cloud)) == before
+
+
 @pytest.fixture
 def second(cloud: LocalCloud) -> Iterator[str]:
     """The name of another stack on the same cloud, deployed and taken away again."""

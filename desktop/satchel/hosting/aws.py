@@ -39,7 +39,28 @@ class Aws:
 
     @cached_property
     def account(self) -> str:
-        return str(self.client("sts").get_caller_identity()["Account"])
+        return self._caller[0]
+
+    @cached_property
+    def identity(self) -> str:
+        """The ARN of who is asking."""
+        return self._caller[1]
+
+    @cached_property
+    def _caller(self) -> tuple[str, str]:
+        reply = self.client("sts").get_caller_identity()
+        return str(reply["Account"]), str(reply["Arn"])
+
+    def regions(self) -> list[str]:
+        """The regions that this boto3 knows, of every partition."""
+        partitions = self._session.get_available_partitions()
+        return [region for one in partitions for region in self._session.get_available_regions("s3", one)]
+
+    def offers(self, service: str) -> bool:
+        """Whether this boto3 knows of `service` in the region, or for all regions of its partition."""
+        partition = self._session.get_partition_for_region(self.where)
+        there = self._session.get_available_regions(service, partition, allow_non_regional=True)
+        return self.where in there or any(name.endswith("-global") for name in there)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client. Clients are cheap here; make one where it is used."""
@@ -79,6 +100,10 @@ class Aws:
             raise HostingError("There is no such AWS profile", str(error)) from error
 
 
+_ENDED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure"}
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turns what AWS and boto3 raise into an error for people."""
@@ -86,17 +111,39 @@ def explained() -> Iterator[None]:
 
     try:
         yield
-    except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.TokenRetrievalError) as error:
+    except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.CredentialRetrievalError) as error:
         raise HostingError(
             "AWS does not know who you are",
             f"Set up credentials first: `aws configure`, `aws sso login`, or AWS_PROFILE. ({error})",
         ) from error
+    except (aws.SSOError, aws.TokenRetrievalError) as error:
+        raise HostingError("You are not signed in to AWS any more", f"Run `aws sso login`. ({error})") from error
     except aws.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        message = error.response.get("Error", {}).get("Message", str(error))
-        raise HostingError(f"AWS refused {error.operation_name}", f"{code}: {message}") from error
+        raise _refused(error) from error
     except aws.BotoCoreError as error:
         raise HostingError("AWS cannot be reached", str(error)) from error
+
+
+def _refused(error: Any) -> HostingError:
+    code = error_code(error)
+    message = str(error.response.get("Error", {}).get("Message", error))
+    if code in _ENDED:
+        return HostingError(
+            "Your AWS session has ended",
+            "Sign in again (`aws sso login`, or new temporary credentials) and run the same command once more: it goes "
+            f"on from here. CloudFormation ends what it had begun by itself. ({error.operation_name}: {code})",
+        )
+    if code in _UNKNOWN:
+        return HostingError(
+            "AWS does not know this access key",
+            f"It was deleted, or is mistyped: see `aws configure list`, or set AWS_PROFILE. ({code}: {message})",
+        )
+    if code == "SignatureDoesNotMatch":
+        return HostingError(
+            "AWS does not take this secret key",
+            f"See `aws configure list`; a wrong clock of this computer does the same. ({message})",
+        )
+    return HostingError(f"AWS refused {error.operation_name}", f"{code}: {message}")
 
 
 def error_code(error: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import satchel
-from satchel.hosting import artifacts, emulated, stack
+from satchel.hosting import artifacts, emulated, preflight, stack
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.destroy import clear, destroy
 from satchel.hosting.package import Payload, payload, stamped
@@ -54,16 +54,18 @@ def deploy(
     aws = aws or Aws(region, profile)
     sent = sent or payload()
     with explained():
+        preflight.identify(aws, report)
         bucket = artifacts.bucket_of(aws, name)
-        report(f"deploying to account {aws.account} in {aws.where}")
+        given = {"CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
+        template = sent.template_files["satchel.yaml"].decode()
+        preflight.check(aws, stack.describe(aws, name), template, given, report)
         artifacts.ensure(aws, bucket)
         found = stack.settled(aws, name, report)
         if found is not None and found["StackStatus"] in stack.DEAD:
             report(f"removing what an earlier, failed deployment left of {name}")
             clear(aws, name, report)
             found = None
-        given = {"CodeBucket": bucket, "CodeKey": sent.code_key} | dict(parameters or {})
-        sent = stamped(sent, stack.in_force(aws, found, sent.template_files["satchel.yaml"].decode(), given))
+        sent = stamped(sent, stack.in_force(aws, found, template, given))
         artifacts.upload_once(aws, bucket, sent.code_key, sent.zip)
         for file, content in sent.template_files.items():
             artifacts.upload_once(aws, bucket, f"{sent.template_prefix}/{file}", content)

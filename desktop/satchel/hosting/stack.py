@@ -60,17 +60,20 @@ def in_force(aws: Aws, found: dict[str, Any] | None, template: str, given: Mappi
 
     A hidden one that is not given is told as CloudFormation tells it, or not at all before the stack is there.
     """
-    summary = aws.client("cloudformation").get_template_summary(TemplateBody=template)
-    declared = {one["ParameterKey"]: one.get("DefaultValue") for one in summary["Parameters"]}
-    before = {one["ParameterKey"]: one["ParameterValue"] for one in (found or {}).get("Parameters", [])}
-    values = {key: given.get(key, before.get(key, default)) for key, default in declared.items()}
+    before = parameters_of(found)
+    values = {key: given.get(key, before.get(key, default)) for key, default in declared(aws, template).items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def parameters(aws: Aws, name: str) -> dict[str, str]:
-    """What the stack was deployed with; secrets are masked. Empty when there is no such stack."""
-    found = describe(aws, name) or {}
-    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])}
+def declared(aws: Aws, template: str) -> dict[str, str | None]:
+    """The parameters of a template, with their defaults; None for one that must be given."""
+    summary = aws.client("cloudformation").get_template_summary(TemplateBody=template)
+    return {one["ParameterKey"]: one.get("DefaultValue") for one in summary["Parameters"]}
+
+
+def parameters_of(found: dict[str, Any] | None) -> dict[str, str]:
+    """What a stack was deployed with; secrets are masked."""
+    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in (found or {}).get("Parameters", [])}
 
 
 def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], report: Report) -> bool:

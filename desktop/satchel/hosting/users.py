@@ -64,7 +64,7 @@ class Directory:
         stack.check_name(name)
         with explained():
             made = stack.outputs(aws, name)
-            parameters = stack.parameters(aws, name)
+            parameters = stack.parameters_of(stack.describe(aws, name))
         if not {"UserPoolId", "TableName", "Site"} <= made.keys():
             raise HostingError(f"The stack {name} is not complete", f"Finish it with `satchel deploy --stack {name}`.")
         domains = tuple(
