@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from satchel import __version__
 from satchel.core.errors import LocalFileError, UsageError
 from satchel.core.status import Snapshot
 
@@ -22,7 +23,7 @@ from .logs import redacted
 from .settings import Settings
 
 _TAIL = 200_000
-_PACKAGES = ("satchel", "PySide6-Essentials", "boto3", "pycognito", "keyring", "watchdog", "urllib3", "awscrt")
+_PACKAGES = ("PySide6-Essentials", "boto3", "pycognito", "keyring", "watchdog", "urllib3", "awscrt")
 
 
 def diagnose(home: Path, dest: Path, snapshot: Snapshot, settings: Settings) -> str:
@@ -50,7 +51,8 @@ def diagnose(home: Path, dest: Path, snapshot: Snapshot, settings: Settings) -> 
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0], "system": platform.platform()}
+    # Its own from the code itself: an update in a checkout leaves the installer's record as it was.
+    found = {"satchel": __version__, "python": sys.version.split()[0], "system": platform.platform()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
