@@ -29,8 +29,26 @@ Loader.add_multi_constructor("!", construct)
 TEMPLATES = {name: yaml.load(content, Loader) for name, content in payload().template_files.items()}
 
 
+SERVICE = {name: template for name, template in TEMPLATES.items() if not name.startswith("pipeline-")}
+STATEFUL = {
+    "AWS::S3::Bucket",
+    "AWS::DynamoDB::Table",
+    "AWS::Cognito::UserPool",
+    "AWS::SQS::Queue",
+    "AWS::Logs::LogGroup",
+    "AWS::CloudFormation::Stack",
+}
+
+
+def statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All that a role may do, with what is behind a condition."""
+    for policy in role["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["If"][1] if "If" in statement else statement
+
+
 def resources(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for template in TEMPLATES.values():
+    for template in SERVICE.values():
         for name, resource in template["Resources"].items():
             if resource["Type"] == kind:
                 yield name, resource
@@ -58,6 +76,13 @@ def test_what_users_keep_outlives_the_stack() -> None:
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_stateful_resource_says_what_becomes_of_it(name: str) -> None:
+    for resource, declared in TEMPLATES[name]["Resources"].items():
+        if declared["Type"] in STATEFUL:
+            assert {"DeletionPolicy", "UpdateReplacePolicy"} <= declared.keys(), resource
+
+
 def test_no_bucket_is_public() -> None:
     for name, bucket in resources("AWS::S3::Bucket"):
         assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values()), name
@@ -74,40 +99,172 @@ def test_every_function_has_a_role_and_a_log_of_its_own() -> None:
         assert logs["Properties"]["RetentionInDays"]
 
 
-def test_no_role_may_do_everything_or_to_everything() -> None:
+def test_no_role_brings_policies_of_others() -> None:
     for name, role in resources("AWS::IAM::Role"):
         assert "ManagedPolicyArns" not in role["Properties"], name
-        for policy in role["Properties"]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                assert "*" not in str(statement["Action"]), name
-                assert statement["Resource"] != "*", name
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_star_for_an_action_or_a_resource_has_its_reason_beside_it(name: str) -> None:
+    text = payload().template_files[name].decode()
+    lines = text.splitlines()
+    for line in lines_with_a_star(yaml.compose(text)):
+        assert "#" in lines[line] or lines[line - 1].strip().startswith("#"), f"{name}:{line + 1}"
+
+
+def test_a_star_is_found_wherever_it_is_written() -> None:
+    text = """
+    - {Effect: Allow, Action: ['s3:*'], Resource: x}
+    - {Effect: Allow, Action: s3:GetObject, Resource: [x, '*']}
+    - {Effect: Deny, Action: '*', Resource: '*'}
+    - {Effect: Allow, Action: s3:GetObject, Resource: 'x/*'}
+    """
+
+    assert list(lines_with_a_star(yaml.compose(text))) == [1, 2]
+
+
+def lines_with_a_star(node: yaml.Node | None) -> Iterator[int]:
+    """Where a statement that allows something names any action of a service, or any resource at all."""
+    if isinstance(node, yaml.MappingNode):
+        members = {key.value: value for key, value in node.value}
+        if getattr(members.get("Effect"), "value", None) == "Allow":
+            for member in ("Action", "Resource"):
+                for one in scalars(members.get(member)):
+                    if one.value == "*" or (member == "Action" and "*" in one.value):
+                        yield one.start_mark.line
+        for value in members.values():
+            yield from lines_with_a_star(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from lines_with_a_star(value)
+
+
+def scalars(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from scalars(value)
 
 
 def test_the_public_function_can_neither_list_nor_write_content() -> None:
     role = dict(resources("AWS::IAM::Role"))["PublicRole"]
-    actions = {
-        action
-        for policy in role["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in statement["Action"]
-        if action.startswith("s3:")
-    }
+    actions = {action for one in statements(role) for action in one["Action"]}
 
-    assert actions == {"s3:GetObject"}
+    assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject"}
+    assert {action for action in actions if action.startswith("kms:")} == {"kms:Decrypt"}
 
 
 def test_the_public_function_changes_links_and_nothing_else() -> None:
-    statements = [
-        statement
-        for policy in dict(resources("AWS::IAM::Role"))["PublicRole"]["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
     reading = {"dynamodb:GetItem", "dynamodb:Query"}
-    changing = [one for one in statements if any("dynamodb" in action for action in one["Action"])]
+    role = dict(resources("AWS::IAM::Role"))["PublicRole"]
+    changing = [one for one in statements(role) if any("dynamodb" in action for action in one["Action"])]
     limited = [one["Condition"] for one in changing if not reading.issuperset(one["Action"])]
 
     # The local cloud knows no leading keys, so only AWS holds to this.
     assert limited == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#*"]}}]
+
+
+def test_every_function_has_a_published_version_and_an_alias() -> None:
+    aliases = dict(resources("AWS::Lambda::Alias"))
+    versions = dict(resources("AWS::Lambda::Version"))
+    for name, function in resources("AWS::Lambda::Function"):
+        part = name.removesuffix("Function")
+        alias = aliases[f"{part}Alias"]["Properties"]
+        assert alias["Name"] == "live"
+        assert alias["FunctionVersion"] == {"GetAtt": f"{part}VersionUnstamped.Version"}
+        assert versions[f"{part}VersionUnstamped"]["Properties"]["FunctionName"] == {"Ref": name}
+        # Lambda publishes no version of a function that is the same.
+        assert function["Properties"]["Environment"]["Variables"]["BUILD"] == "Unstamped"
+        assert function["Properties"]["Environment"]["Variables"]["STACK"] == {"Ref": "Name"}
+
+
+def test_every_invoker_calls_an_alias() -> None:
+    called = [one["Properties"]["IntegrationUri"] for _, one in resources("AWS::ApiGatewayV2::Integration")]
+    called += [one["Properties"]["FunctionName"] for _, one in resources("AWS::Lambda::EventSourceMapping")]
+    called += [one["Properties"]["FunctionName"] for _, one in resources("AWS::Lambda::Permission")]
+    called += [target["Arn"] for _, one in resources("AWS::Events::Rule") for target in one["Properties"]["Targets"]]
+    ((_, pool),) = resources("AWS::Cognito::UserPool")
+    called += [pool["Properties"]["LambdaConfig"]["If"][1]["PreSignUp"]]
+
+    assert len(called) == 9
+    assert {one["Ref"] for one in called} == {name for name, _ in resources("AWS::Lambda::Alias")}
+
+
+def test_a_gradual_shift_is_taken_back_by_alarms_that_there_are() -> None:
+    alarms = {one["Properties"]["AlarmName"]["Sub"] for _, one in resources("AWS::CloudWatch::Alarm")}
+    groups = dict(resources("AWS::CodeDeploy::DeploymentGroup"))
+
+    assert groups.keys() == {"ApiShift", "PublicShift"}
+    for group in groups.values():
+        watching = {alarm["Name"]["Sub"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]}
+        assert watching <= alarms
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
+
+
+def test_what_a_local_cloud_does_not_know_is_behind_a_condition() -> None:
+    for template in SERVICE.values():
+        for name, resource in template["Resources"].items():
+            if resource["Type"].startswith(("AWS::CodeDeploy::", "AWS::Budgets::", "AWS::Cognito::UserPoolIdentity")):
+                assert resource.get("Condition"), name
+
+
+def test_the_alarms_are_no_more_than_cost_nothing() -> None:
+    alarms = [one["Properties"] for _, one in resources("AWS::CloudWatch::Alarm")]
+
+    assert 0 < len(alarms) <= 10
+    assert all("Metrics" not in alarm for alarm in alarms)  # each metric of a sum would count
+    assert all(alarm["AlarmDescription"] for alarm in alarms)
+
+
+def test_nothing_that_costs_while_idle_is_there_unless_asked_for() -> None:
+    defaults = {name: one.get("Default") for name, one in TEMPLATES["satchel.yaml"]["Parameters"].items()}
+    free = {
+        "WebAclArn": "",
+        "KmsKeyArn": "",
+        "LogKmsKeyArn": "",
+        "AccessLogBucket": "",
+        "ThreatProtection": "OFF",
+        "ReservedConcurrency": -1,
+        "Tracing": "PassThrough",
+        "AlarmMail": "",
+        "BudgetUsd": 0,
+        "Federation": "NONE",
+        "TrafficShift": "AllAtOnce",
+    }
+
+    assert {name: defaults[name] for name in free} == free
+    assert {name for name, default in defaults.items() if default is None} == {
+        "TemplateBase",
+        "CodeBucket",
+        "CodeKey",
+        "OriginSecret",
+    }
+
+
+def test_a_part_takes_what_the_root_gives_and_means_the_same_by_it() -> None:
+    root = TEMPLATES["satchel.yaml"]
+    for _, nested in resources("AWS::CloudFormation::Stack"):
+        part = TEMPLATES[nested["Properties"]["TemplateURL"]["Sub"].removeprefix("${TemplateBase}/")]
+        given = nested["Properties"]["Parameters"]
+        assert given.keys() == part["Parameters"].keys()
+        for name, value in given.items():
+            declared, own = part["Parameters"][name], root["Parameters"].get(name, {})
+            if value == {"Ref": name} and "Default" in own:
+                assert declared.get("Default") == own["Default"], name
+
+
+def test_every_parameter_of_the_root_is_in_a_group() -> None:
+    root = TEMPLATES["satchel.yaml"]
+    groups = root["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(root["Parameters"])
+
+
+def test_the_root_can_be_sent_in_a_request() -> None:
+    """Deploying asks CloudFormation for its defaults before it is in a bucket."""
+    assert len(payload().template_files["satchel.yaml"]) < 51_200
 
 
 def test_the_sign_in_is_by_srp_only() -> None:
