@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,18 @@ def test_the_site_carries_the_pages(cloud: LocalCloud) -> None:
     assert front.body == share.body
     assert front.header("referrer-policy") == "no-referrer"
     assert "default-src 'none'" in (front.header("content-security-policy") or "")
+
+
+def test_what_a_page_loads_may_be_kept_for_ever_and_the_page_itself_is_asked_for_anew(cloud: LocalCloud) -> None:
+    page = cloud.request("GET", "/")
+    loaded = re.findall(r'"(/assets/[^"]+)"', page.body.decode())
+
+    assert page.header("cache-control") == "no-cache"
+    assert loaded
+    for path in loaded:
+        asset = cloud.request("GET", path)
+        assert asset.status == 200, path
+        assert asset.header("cache-control") == "public, max-age=31536000, immutable"
 
 
 def test_the_site_says_where_everything_is(cloud: LocalCloud) -> None:

@@ -14,13 +14,12 @@ import satchel
 from satchel.hosting import artifacts, emulated, preflight, stack
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.destroy import clear, destroy
-from satchel.hosting.package import Payload, payload, stamped
-from satchel.hosting.report import Report, silent
+from satchel.hosting.package import Payload, cache_control, payload, stamped
+from satchel.hosting.report import Report, resources_of, silent
 
 __all__ = ["DISCOVERY", "Deployment", "deploy", "destroy", "discovery"]
 
 DISCOVERY = ".well-known/satchel.json"
-_ASSET_MAX_AGE = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,8 @@ def deploy(
         given["TemplateBase"] = base = f"{artifacts.address(aws, bucket)}/{sent.template_prefix}"
         if found is None:
             given["OriginSecret"] = secrets.token_urlsafe(32)
-        changed = stack.bring_up(aws, name, f"{base}/satchel.yaml", given, report)
+        resources = resources_of(sent.template_files, "satchel.yaml") if found is None else None
+        changed = stack.bring_up(aws, name, f"{base}/satchel.yaml", given, report, resources=resources)
         made = stack.outputs(aws, name)
         if aws.local:
             emulated.restore(aws, name, sent)
@@ -129,5 +129,4 @@ def _headers(key: str) -> dict[str, str]:
     kind = kind or "application/octet-stream"
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
-    lasting = not key.endswith((".html", ".json"))
-    return {"ContentType": kind, "CacheControl": f"public, max-age={_ASSET_MAX_AGE}" if lasting else "no-cache"}
+    return {"ContentType": kind, "CacheControl": cache_control(key)}
