@@ -7,6 +7,7 @@ from pathlib import Path
 
 from satchel.core.errors import EXIT_DONE
 from satchel.hosting import demo, deploy, destroy, local
+from satchel.hosting.local import LocalStatus
 
 from . import users
 from .output import Output
@@ -14,45 +15,53 @@ from .output import Output
 
 def run(options: argparse.Namespace, out: Output) -> int:
     """The exit code. Raises the `SatchelError` family."""
-
-    def report(line: str) -> None:
-        # What it says on the way is the demo's output, and an aside to the others' result.
-        out.document({"step": line})
-        if not out.json:
-            out.line(line, err=options.command != "demo")
-
     if options.command == "demo":
-        return demo.run(headless=options.headless, report=report)
-    if options.command == "deploy":
+        return _demo(options, out)
+    {"deploy": _deploy, "destroy": _destroy, "local": _local, "user": users.run}[options.command](options, out)
+    return EXIT_DONE
+
+
+def _demo(options: argparse.Namespace, out: Output) -> int:
+    def report(line: str) -> None:
+        # What it says on the way is all that it has to say.
+        out.document({"step": line})
+        out.line(line)
+
+    return demo.run(headless=options.headless, report=report)
+
+
+def _deploy(options: argparse.Namespace, out: Output) -> None:
+    with out.steps() as steps:
         made = deploy.deploy(
             options.stack,
             region=options.region,
             profile=options.profile,
             parameters=dict(options.parameter),
-            report=report,
+            report=steps.say,
         )
-        out.document(made)
-        out.line(made.site)
-    elif options.command == "destroy":
+    out.document(made)
+    out.line(made.site)
+
+
+def _destroy(options: argparse.Namespace, out: Output) -> None:
+    with out.steps() as steps:
         destroy.destroy(
-            options.stack, region=options.region, profile=options.profile, erase=options.erase, report=report
+            options.stack, region=options.region, profile=options.profile, erase=options.erase, report=steps.say
         )
-        out.document({"destroyed": options.stack})
-    elif options.command == "user":
-        users.run(options, out)
-    else:
-        _local(options, out, report)
-    return EXIT_DONE
+    out.document({"destroyed": options.stack})
 
 
-def _local(options: argparse.Namespace, out: Output, report: object) -> None:
-    state = Path(options.state).absolute() if options.state else None
-    if options.action == "up":
-        found = local.up(state, options.port, report)  # type: ignore[arg-type] # a Report
-    elif options.action == "down":
-        local.down(state, report)  # type: ignore[arg-type] # as above
-        found = local.status(state)
-    else:
-        found = local.status(state)
+def _local(options: argparse.Namespace, out: Output) -> None:
+    found = _local_action(options, out)
     out.document(found)
     out.line(f"running at {found.site}" if found.running else "not running")
+
+
+def _local_action(options: argparse.Namespace, out: Output) -> LocalStatus:
+    state = Path(options.state).absolute() if options.state else None
+    with out.steps() as steps:
+        if options.action == "up":
+            return local.up(state, options.port, steps.say)
+        if options.action == "down":
+            local.down(state, steps.say)
+    return local.status(state)

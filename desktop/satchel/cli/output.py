@@ -35,6 +35,67 @@ class Output:
         """Progress of long work on standard error."""
         return Bar() if sys.stderr.isatty() and not self.json else Lines(self)
 
+    def steps(self) -> Steps:
+        """What long work says on the way, on standard error."""
+        return StepBar(self) if sys.stderr.isatty() and not self.json else Steps(self)
+
+
+class Steps:
+    """One plain line after the other; with `--json`, documents."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def say(self, line: str) -> None:
+        """`line` may know how far the whole is, as `hosting.report.Line` does."""
+        progress = getattr(line, "progress", None)
+        self._out.document({"step": line} | ({"progress": _plain(progress)} if progress else {}))
+        if not self._out.json:
+            self._out.line(line, err=True)
+
+
+class StepBar(Steps):
+    """One bar below the lines that matter; what only tells of progress comes and goes beside it."""
+
+    def __init__(self, out: Output) -> None:
+        super().__init__(out)
+        from rich.console import Console  # noqa: PLC0415 - only where a terminal watches
+        from rich.markup import escape  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+        self._escape = escape
+        self._progress = Progress(
+            BarColumn(), TextColumn("{task.fields[count]}"), TimeElapsedColumn(), TextColumn("{task.description}"),
+            console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=None, count="")
+
+    def __enter__(self) -> StepBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, line: str) -> None:
+        text = self._escape(clean(line))
+        progress = getattr(line, "progress", None)
+        if progress is None or " failed: " in line:
+            self._progress.console.print(text, highlight=False)
+        if progress is None:
+            self._progress.update(self._task, total=None, completed=0, count="", description="")
+        else:
+            count = f"{progress.done}" if progress.total is None else f"{progress.done} of {progress.total}"
+            self._progress.update(
+                self._task, total=progress.total, completed=progress.done, count=count, description=text
+            )
+
 
 class Progress:
     """Takes rows of transfers, as the engine tells them."""

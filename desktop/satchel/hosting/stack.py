@@ -10,9 +10,14 @@ from typing import Any
 
 from satchel.hosting.aws import Aws, error_code
 from satchel.hosting.process import HostingError
-from satchel.hosting.report import Report
+from satchel.hosting.report import Line, Progress, Report
 
 _NESTED = "AWS::CloudFormation::Stack"
+_AFTER = {
+    "UPDATE_ROLLBACK_COMPLETE": "The version from before keeps serving.",
+    "UPDATE_ROLLBACK_FAILED": "Taking the update back failed too: deploy once more, which tries that again first.",
+    "ROLLBACK_COMPLETE": "Deploy once more when that is mended: what is left of this attempt is removed first.",
+}
 DEAD = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"}
 
 
@@ -76,11 +81,13 @@ def parameters_of(found: dict[str, Any] | None) -> dict[str, str]:
     return {one["ParameterKey"]: one.get("ParameterValue", "") for one in (found or {}).get("Parameters", [])}
 
 
-def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], report: Report) -> bool:
+def bring_up(
+    aws: Aws, name: str, template_url: str, given: Mapping[str, str], report: Report, *, resources: int | None = None
+) -> bool:
     """Create or update the stack and wait; False when nothing had to change.
 
-    Parameters that are not `given` keep their value on an update. Raises `HostingError` naming the first resource that
-    failed, and why.
+    Parameters that are not `given` keep their value on an update. `resources` is about how many a new stack has. Raises
+    `HostingError` naming the first resource that failed, and why.
     """
     import botocore.exceptions  # noqa: PLC0415 - heavy
 
@@ -96,7 +103,7 @@ def bring_up(aws: Aws, name: str, template_url: str, given: Mapping[str, str], r
         made = cloudformation.create_stack(
             **request, Parameters=_parameters(given), Tags=[{"Key": "app", "Value": "satchel"}]
         )
-        since = _Seen(aws, made["StackId"], fresh=True)
+        since = _Seen(aws, made["StackId"], fresh=True, total=resources)
     else:
         since = _Seen(aws, found["StackId"])
         kept = {p["ParameterKey"] for p in found.get("Parameters", [])} & _declared(aws, template_url) - given.keys()
@@ -144,7 +151,7 @@ def take_down(aws: Aws, name: str, report: Report) -> None:
     found = describe(aws, name)
     if found is None:
         return
-    since = _Seen(aws, found["StackId"])
+    since = _Seen(aws, found["StackId"], total=sum(1 for _ in resources(aws, name)))
     aws.client("cloudformation").delete_stack(StackName=name)
     _wait(aws, found["StackId"], since, {"DELETE_COMPLETE"}, report)
 
@@ -174,11 +181,13 @@ class _Failure:
 class _Seen:
     """The events that were there before, so that only new ones are told."""
 
-    def __init__(self, aws: Aws, stack: str, *, fresh: bool = False) -> None:
+    def __init__(self, aws: Aws, stack: str, *, fresh: bool = False, total: int | None = None) -> None:
         self._aws = aws
         self._stacks = [stack]
         self._seen: set[str] = set()
         self.failures: list[_Failure] = []
+        self._done: set[tuple[str, str]] = set()
+        self._total = total
         if not fresh:
             for _ in self._new():
                 pass
@@ -188,9 +197,16 @@ class _Seen:
             status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
             logical, kind = event["LogicalResourceId"], event["ResourceType"]
             if not status.endswith("IN_PROGRESS"):
-                report(f"{status.lower().replace('_', ' ')}: {logical} ({kind})")
+                report(Line(f"{status.lower().replace('_', ' ')}: {logical} ({kind})", self._progress(event)))
             if status.endswith("FAILED") and "cancelled" not in reason:
                 self.failures.append(_Failure(event["Timestamp"], kind == _NESTED, logical, reason))
+
+    def _progress(self, event: dict[str, Any]) -> Progress:
+        """Stacks do not count, the deleting of what an update replaced neither."""
+        if event["ResourceType"] != _NESTED and event["ResourceStatus"].endswith(("_COMPLETE", "_SKIPPED")):
+            self._done.add((event["StackId"], event["LogicalResourceId"]))
+        done = len(self._done)
+        return Progress(done, None if self._total is None else max(done, self._total))
 
     def first_failure(self) -> _Failure | None:
         """The innermost and oldest one: a nested stack only repeats what happened in it."""
@@ -242,10 +258,10 @@ def _wait(aws: Aws, name: str, seen: _Seen, good: set[str], report: Report) -> N
         if not status.endswith("IN_PROGRESS"):
             seen.look_inside(report)
             first = seen.first_failure()
-            reason = (found or {}).get("StackStatusReason") or f"It ended as {status}."
-            if first is None:
-                raise HostingError(f"The stack {name} failed", reason)
-            raise HostingError(f"The stack {name} failed at {first.logical_id}", first.reason or reason)
+            reason = (found or {}).get("StackStatusReason") or f"It ended as {status}"
+            at = f" at {first.logical_id}" if first else ""
+            why = (first.reason if first else "") or reason
+            raise HostingError(f"The stack {name} failed{at}", f"{why.rstrip('. ')}. {_AFTER.get(status, '')}".rstrip())
         time.sleep(aws.poll_seconds)
 
 
