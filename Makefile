@@ -1,8 +1,9 @@
 # Two commands matter to a newcomer: `make demo` and `make test`. Both install what they need.
-PYTHON ?= python3
-SCALE  ?= 50
-VENV   := .venv
-BIN    := $(VENV)/bin
+PYTHON  ?= python3
+SCALE   ?= 50
+VENV    := .venv
+BIN     := $(VENV)/bin
+CHECKOV := $(VENV)/checkov
 
 .PHONY: demo test check unit integration e2e bench sim format clean
 
@@ -12,12 +13,13 @@ demo: $(VENV)/.demo
 
 test: check unit integration e2e
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev $(CHECKOV)/.made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=desktop:backend $(BIN)/lint-imports --no-logo
-	$(BIN)/cfn-lint cfn/*.yaml
+	$(BIN)/cfn-lint --include-checks=I --template cfn/*.yaml
+	$(CHECKOV)/bin/checkov --directory cfn --framework cloudformation --compact --quiet --skip-download
 
 unit: $(VENV)/.dev
 	@.ci/system-packages test
@@ -43,6 +45,11 @@ format: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(CHECKOV)/.made: .ci/checkov.txt | $(VENV)/.dev
+	$(BIN)/python -m venv --clear $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --requirement .ci/checkov.txt
+	@touch $@
 
 $(VENV)/.demo: pyproject.toml
 	@.ci/system-packages python

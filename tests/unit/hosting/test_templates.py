@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -260,6 +261,16 @@ def test_every_parameter_of_the_root_is_in_a_group() -> None:
     grouped = [name for group in groups for name in group["Parameters"]]
 
     assert sorted(grouped) == sorted(root["Parameters"])
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_exception_from_a_linters_rule_has_its_reason_beside_it(name: str) -> None:
+    for resource, declared in TEMPLATES[name]["Resources"].items():
+        for skipped in declared.get("Metadata", {}).get("checkov", {}).get("skip", []):
+            assert len(skipped["comment"].split()) > 3, f"{resource} {skipped['id']}"
+    lines = payload().template_files[name].decode().splitlines()
+    for before, line in pairwise(lines):
+        assert "ignore_checks" not in line or before.strip().startswith("#"), f"{name}: {line}"
 
 
 def test_the_root_can_be_sent_in_a_request() -> None:
