@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,21 @@ class LocalCloud:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{local.STACK}-{function}")
         events = [event for page in pages for event in page["events"]]
         return [str(event["message"]) for event in sorted(events, key=lambda event: event["timestamp"])]
+
+    @contextlib.contextmanager
+    def serving_with(self, function: str, **settings: str) -> Iterator[None]:
+        """A version of a deployed function with other settings in its environment serves meanwhile."""
+        functions, name = self.aws.client("lambda"), f"{local.STACK}-{function}"
+        alias = functions.get_alias(FunctionName=name, Name="live")
+        before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before | settings})
+        version = functions.publish_version(FunctionName=name)["Version"]
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+        try:
+            yield
+        finally:
+            functions.update_alias(FunctionName=name, Name="live", FunctionVersion=alias["FunctionVersion"])
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
 
     def acting_as(self, function: str, service: str) -> Any:
         """A boto3 client of a service with the credentials of a deployed function's role."""

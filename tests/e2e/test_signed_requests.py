@@ -19,7 +19,6 @@ import pytest
 from awscrt import checksums
 
 from e2e.cloud_fixture import LocalCloud
-from satchel.hosting import local
 
 MULTIPART = 16 * 1024 * 1024
 
@@ -161,18 +160,8 @@ def test_a_url_lives_for_a_quarter_of_an_hour(cloud: LocalCloud, token: str) -> 
 @pytest.fixture
 def short_lived(cloud: LocalCloud) -> Iterator[None]:
     """The deployed functions, with addresses that live for one second."""
-    functions = cloud.aws.client("lambda")
-    names = [f"{local.STACK}-{name}" for name in ("api", "public")]
-    before = {
-        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names
-    }
-    for name in names:
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": before[name] | {"URL_SECONDS": "1"}}
-        )
-    yield
-    for name in names:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before[name]})
+    with cloud.serving_with("api", URL_SECONDS="1"), cloud.serving_with("public", URL_SECONDS="1"):
+        yield
 
 
 @pytest.mark.usefixtures("short_lived")
