@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,41 @@ def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCl
     assert served["Environment"]["Variables"]["URL_SECONDS"] == "61"
     assert live["AliasArn"] in called
     assert all(uri.endswith(":live") for uri in called)
+
+
+def test_what_costs_is_off_until_it_is_asked_for(cloud: LocalCloud, second: str) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+    asked = {
+        "KmsKeyArn": key,
+        "LogKmsKeyArn": key,
+        "Tracing": "Active",
+        "Mfa": "OPTIONAL",
+        "ThreatProtection": "ENFORCED",
+        "AlarmMail": "alice@example.com",
+    }
+    functions, identity = cloud.aws.client("lambda"), cloud.aws.client("cognito-idp")
+    name, pool = f"{second}-api", stack.outputs(cloud.aws, second)["UserPoolId"]
+    before = functions.get_function(FunctionName=name)
+    assert before["Configuration"]["TracingConfig"]["Mode"] == "PassThrough"
+    assert identity.describe_user_pool(UserPoolId=pool)["UserPool"]["UserPoolTier"] == "ESSENTIALS"
+    assert not alarms(cloud, second)[0]["AlarmActions"]
+
+    deploy.deploy(second, aws=cloud.aws, parameters=asked)
+
+    after = functions.get_function(FunctionName=name)
+    users = identity.describe_user_pool(UserPoolId=pool)["UserPool"]
+    role = after["Configuration"]["Role"].rsplit("/")[-1]
+    policy = cloud.aws.client("iam").get_role_policy(RoleName=role, PolicyName="api")["PolicyDocument"]
+    granted = (json.loads(policy) if isinstance(policy, str) else policy)["Statement"]
+    assert after["Configuration"]["TracingConfig"]["Mode"] == "Active"
+    assert {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key} in granted
+    assert (users["UserPoolTier"], users["MfaConfiguration"]) == ("PLUS", "OPTIONAL")
+    assert len(alarms(cloud, second)) == 10
+    assert all(alarm["AlarmActions"] for alarm in alarms(cloud, second))
+
+
+def alarms(cloud: LocalCloud, name: str) -> list[dict[str, Any]]:
+    return list(cloud.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"])
 
 
 def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: str) -> None:
