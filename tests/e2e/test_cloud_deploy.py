@@ -128,7 +128,7 @@ def test_what_costs_is_off_until_it_is_asked_for(cloud: LocalCloud, second: str)
         "LogKmsKeyArn": key,
         "Tracing": "Active",
         "Mfa": "OPTIONAL",
-        "ThreatProtection": "ENFORCED",
+        "ThreatProtection": "AUDIT",
         "AlarmMail": "alice@example.com",
     }
     functions, identity = cloud.aws.client("lambda"), cloud.aws.client("cognito-idp")

@@ -204,9 +204,11 @@ def test_a_gradual_shift_is_taken_back_by_alarms_that_there_are() -> None:
 
 
 def test_what_a_local_cloud_does_not_know_is_behind_a_condition() -> None:
+    of_cognito = ("AWS::Cognito::UserPoolIdentityProvider", "AWS::Cognito::UserPoolRiskConfigurationAttachment")
+    unknown = ("AWS::CodeDeploy::", "AWS::Budgets::", *of_cognito)
     for template in SERVICE.values():
         for name, resource in template["Resources"].items():
-            if resource["Type"].startswith(("AWS::CodeDeploy::", "AWS::Budgets::", "AWS::Cognito::UserPoolIdentity")):
+            if resource["Type"].startswith(unknown):
                 assert resource.get("Condition"), name
 
 
