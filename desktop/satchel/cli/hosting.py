@@ -9,7 +9,7 @@ from satchel.core.errors import EXIT_DONE
 from satchel.hosting import demo, deploy, destroy, local
 from satchel.hosting.local import LocalStatus
 
-from . import users
+from . import costs, users
 from .output import Output
 
 
@@ -31,6 +31,9 @@ def _demo(options: argparse.Namespace, out: Output) -> int:
 
 
 def _deploy(options: argparse.Namespace, out: Output) -> None:
+    if options.print_cost:
+        costs.explain(options, out)
+        return
     with out.steps() as steps:
         made = deploy.deploy(
             options.stack,

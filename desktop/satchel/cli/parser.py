@@ -94,11 +94,21 @@ def _hosting(add, both) -> None:  # type: ignore[no-untyped-def] # as above
             one.add_argument("--port", type=int, metavar="N", help="the site's port")
     for name, text in (("deploy", "Create or update the service in AWS"), ("destroy", "Delete it from AWS")):
         one = add(name, text)
-        one.add_argument("--stack", required=True, metavar="NAME")
+        what = one.add_mutually_exclusive_group(required=True)
+        what.add_argument("--stack", metavar="NAME")
         one.add_argument("--region", metavar="REGION")
         one.add_argument("--profile", metavar="NAME")
         if name == "deploy":
             one.add_argument("--parameter", action="append", default=[], type=_pair, metavar="KEY=VALUE")
+            what.add_argument("--print-cost", action="store_true", help="explain what it costs, and change nothing")
+            for of, kind, words in (
+                ("--users", _amount, "people with a running client"),
+                ("--uploads", _amount, "files sent in a month"),
+                ("--downloads", _amount, "files fetched in a month"),
+                ("--stored-gb", _gigabytes, "gigabytes kept"),
+                ("--file-mb", _gigabytes, "megabytes of a usual file, 10 unless given"),
+            ):
+                one.add_argument(of, type=kind, metavar="N", help=f"with --print-cost: {words}")
         else:
             one.add_argument("--erase", metavar="NAME", help="the stack's name again, to delete what users keep")
     _users(add, both)
@@ -150,6 +160,18 @@ def _size(text: str) -> int:
     if not 0 < size < 10**16:
         raise argparse.ArgumentTypeError("a size looks like 500MB, 20GB, 1TB or none")
     return size
+
+
+def _amount(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise argparse.ArgumentTypeError("a whole number, please")
+    return int(text)
+
+
+def _gigabytes(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+        raise argparse.ArgumentTypeError("a number such as 20 or 0.5, please")
+    return float(text)
 
 
 def _own_size(text: str) -> int | None:

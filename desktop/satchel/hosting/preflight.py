@@ -75,6 +75,8 @@ def identify(aws: Aws, report: Report) -> None:
 def _findings(aws: Aws, before: Mapping[str, str] | None, wanted: Mapping[str, str]) -> Iterator[Finding]:
     yield from _certificate(aws, wanted)
     yield from _web_acl(aws, wanted)
+    yield from _keys(aws, wanted)
+    yield from _mail(aws, wanted)
     if aws.local:
         return  # it has no quotas, and its regions are names
     yield from _missing_services(aws)
@@ -151,6 +153,36 @@ def _web_acl(aws: Aws, wanted: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
+def _keys(aws: Aws, wanted: Mapping[str, str]) -> Iterator[Finding]:
+    for arn in sorted({wanted.get("KmsKeyArn", ""), wanted.get("LogKmsKeyArn", "")} - {""}):
+        reply, trouble = _ask("the KMS key", aws.client("kms").describe_key, KeyId=arn)
+        if trouble:
+            yield trouble
+        elif reply is None:
+            yield Finding(f"There is no KMS key {arn}", f"It has to be in {aws.where}.", fatal=True)
+        elif not reply["KeyMetadata"]["Enabled"]:
+            yield Finding(
+                f"The KMS key {arn} is {reply['KeyMetadata'].get('KeyState', 'disabled').lower()}",
+                "Enable it, or name another.",
+                fatal=True,
+            )
+
+
+def _mail(aws: Aws, wanted: Mapping[str, str]) -> Iterator[Finding]:
+    arn = wanted.get("MailIdentityArn", "")
+    if not arn:
+        return
+    *_, region, _account, identity = arn.split(":", 5)
+    name = identity.removeprefix("identity/")
+    reply, trouble = _ask("the mail identity", aws.client("sesv2", region).get_email_identity, EmailIdentity=name)
+    if trouble:
+        yield trouble
+    elif reply is None or not reply.get("VerifiedForSendingStatus"):
+        yield Finding(
+            f"SES may not send mail as {name}", f"Verify it in SES, {region}: no invitation would arrive.", fatal=True
+        )
+
+
 def _missing_services(aws: Aws) -> Iterator[Finding]:
     if not _known_region(aws):
         return
@@ -189,9 +221,9 @@ def _concurrency(aws: Aws, before: Mapping[str, str], wanted: Mapping[str, str])
 
 
 def _reserved(parameters: Mapping[str, str]) -> int:
-    """Executions set aside, over all functions."""
-    given = (value for name, value in parameters.items() if "Concurrency" in name and value.isdigit())
-    return sum(int(value) for value in given)
+    """Executions set aside, over all functions: so many each for api and public, then 2 for ingest, 1 for janitor."""
+    each = int(parameters.get("ReservedConcurrency") or -1)
+    return 2 * each + 3 if each >= 0 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,12 @@ from satchel.hosting.process import HostingError
 
 TEMPLATE = "the root template"
 DECLARED = {
-    "QuotaBytes": "0", "DomainName": "", "CertificateArn": "", "WebAclArn": "", "ReservedConcurrency": "0",
+    "QuotaBytes": "0", "DomainName": "", "CertificateArn": "", "WebAclArn": "", "KmsKeyArn": "",
+    "MailIdentityArn": "", "ReservedConcurrency": "-1",
 }  # fmt: skip
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/one"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/one"
+IDENTITY = "arn:aws:ses:eu-west-1:123456789012:identity/example.com"
 WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mine/5c0c"
 NO_DISTRIBUTIONS = {"Marker": "", "MaxItems": 100, "IsTruncated": False, "Quantity": 0}
 
@@ -80,7 +83,7 @@ def test_reserved_executions_that_cannot_fit_are_refused() -> None:
     aws = Scripted()
     aws.says("lambda", "get_account_settings", limits(10, 10))
 
-    with pytest.raises(HostingError, match="5 reserved executions do not fit"):
+    with pytest.raises(HostingError, match="13 reserved executions do not fit"):
         checked(aws, ReservedConcurrency="5")
 
 
@@ -88,7 +91,7 @@ def test_executions_that_are_reserved_already_are_not_counted_twice() -> None:
     aws = Scripted()
     aws.says("lambda", "get_account_settings", limits(1000, 100))
 
-    assert checked(aws, {"ReservedConcurrency": "900"}) == []
+    assert checked(aws, {"ReservedConcurrency": "400"}) == []
 
 
 def test_a_missing_permission_is_a_warning() -> None:
@@ -159,6 +162,27 @@ def test_a_web_acl_that_is_not_there_is_refused() -> None:
 
     with pytest.raises(HostingError, match="no such web ACL"):
         checked(aws, WebAclArn=WEB_ACL)
+
+
+def test_a_key_that_is_disabled_or_not_there_is_refused() -> None:
+    aws = Scripted()
+    aws.says("kms", "describe_key", {"KeyMetadata": {"KeyId": "k", "Enabled": False, "KeyState": "PendingDeletion"}})
+    with pytest.raises(HostingError, match="is pendingdeletion"):
+        checked(aws, KmsKeyArn=KEY)
+
+    aws.says("kms", "describe_key", "NotFoundException")
+    with pytest.raises(HostingError, match="There is no KMS key"):
+        checked(aws, KmsKeyArn=KEY)
+
+
+def test_mail_from_who_is_not_verified_is_refused() -> None:
+    aws = Scripted()
+    aws.says("sesv2", "get_email_identity", {"VerifiedForSendingStatus": False})
+    with pytest.raises(HostingError, match=r"SES may not send mail as example\.com\. Verify it in SES, eu-west-1"):
+        checked(aws, MailIdentityArn=IDENTITY)
+
+    aws.says("sesv2", "get_email_identity", {"VerifiedForSendingStatus": True})
+    assert checked(aws, MailIdentityArn=IDENTITY) == []
 
 
 def test_of_several_problems_one_is_the_error_and_the_others_are_told() -> None:
