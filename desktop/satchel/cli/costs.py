@@ -18,10 +18,8 @@ def explain(options: argparse.Namespace, out: Output) -> None:
     found = cost.estimate(use, dict(options.parameter))
     totals = {"idle_usd": _both(found.idle_usd), "month_usd": _both(found.month_usd)}
     out.document(asdict(found) | totals)
-    out.line(
-        f"A month in US dollars. LIST: by AWS's list prices of {found.prices_as_of} in {found.region}. DUE: when nothing"
-    )
-    out.line("else in the account uses up what AWS gives for nothing every month (a new account gets more than that).")
+    out.line(f"A month in US dollars. LIST: by AWS's list prices of {found.prices_as_of} in {found.region}.")
+    out.line("DUE: when nothing else in the account uses up what AWS gives every account for nothing each month.")
     out.line("")
     _table(out, "While nobody uses it", found.idle, found.idle_usd)
     if use == Use():
