@@ -13,6 +13,7 @@ import pytest
 
 from e2e.cloud_fixture import LocalCloud
 from satchel.hosting import deploy, destroy, local, stack
+from satchel.hosting.aws import Aws
 from satchel.hosting.package import payload
 from satchel.hosting.process import HostingError
 
@@ -86,6 +87,12 @@ def test_what_cannot_succeed_is_refused_before_anything_is_made(cloud: LocalClou
 
 
 @pytest.fixture
+def before(cloud: LocalCloud) -> set[tuple[str, str]]:
+    """What was there before the test; ask for it first."""
+    return set(all_names(cloud))
+
+
+@pytest.fixture
 def second(cloud: LocalCloud) -> Iterator[str]:
     """The name of another stack on the same cloud, deployed and taken away again."""
     name = f"Second-{secrets.token_hex(3)}"
@@ -119,6 +126,23 @@ def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCl
     assert served["Environment"]["Variables"]["URL_SECONDS"] == "61"
     assert live["AliasArn"] in called
     assert all(uri.endswith(":live") for uri in called)
+
+
+def test_parameters_that_do_not_go_together_are_refused_before_anything_changes(cloud: LocalCloud, second: str) -> None:
+    apart = [
+        ({"TrafficShift": "Canary10Percent5Minutes", "Alarms": "false"}, "needs Alarms"),
+        ({"BudgetUsd": "10"}, "needs AlarmMail"),
+        ({"MailFrom": "satchel@example.com"}, "needs MailIdentityArn"),
+        ({"Federation": "SAML"}, "needs SamlMetadataUrl"),
+        ({"Federation": "OIDC", "OidcIssuer": "https://example.com"}, "needs OidcClientId"),
+    ]
+    before = stack.describe(cloud.aws, second)
+
+    for parameters, reason in apart:
+        with pytest.raises(HostingError, match=reason):
+            deploy.deploy(second, aws=cloud.aws, parameters=parameters)
+
+    assert stack.describe(cloud.aws, second) == before
 
 
 def test_what_costs_is_off_until_it_is_asked_for(cloud: LocalCloud, second: str) -> None:
@@ -165,13 +189,14 @@ def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: s
     assert asked["Environment"]["Variables"]["ALLOWED_DOMAINS"] == "example.com,example.org"
 
 
-def test_destroy_leaves_nothing_behind(cloud: LocalCloud, second: str) -> None:
-    left = set(all_names(cloud))
+def test_destroy_leaves_nothing_behind(cloud: LocalCloud, before: set[tuple[str, str]], second: str) -> None:
+    deploy.deploy(second, aws=cloud.aws, parameters={"AlarmMail": "alice@example.com"})
+    made = set(all_names(cloud)) - before
 
     deploy.destroy(second, aws=cloud.aws)
 
-    gone = left - set(all_names(cloud))
-    assert {kind for kind, _ in gone} == {"bucket", "table", "pool", "function", "log"}
+    assert {kind for kind, _ in made} == {kind for kind, _ in all_names(cloud)} | {"topic"}
+    assert set(all_names(cloud)) == before
     assert not [name for _, name in all_names(cloud) if second.lower() in name.lower()]
 
 
@@ -231,14 +256,28 @@ def raise_cut_off(*_: object) -> None:
 def all_names(cloud: LocalCloud) -> list[tuple[str, str]]:
     """Everything on this cloud that costs or keeps something."""
     aws = cloud.aws
-    logs = aws.client("logs").describe_log_groups()["logGroups"]
+    distributions = aws.client("cloudfront").list_distributions()["DistributionList"].get("Items", [])
     return [
         *(("bucket", one["Name"]) for one in aws.client("s3").list_buckets()["Buckets"]),
         *(("table", name) for name in aws.client("dynamodb").list_tables()["TableNames"]),
         *(("pool", one["Id"]) for one in aws.client("cognito-idp").list_user_pools(MaxResults=60)["UserPools"]),
         *(("function", one["FunctionName"]) for one in aws.client("lambda").list_functions()["Functions"]),
-        *(("log", one["logGroupName"]) for one in logs),
+        *(("log", one["logGroupName"]) for one in aws.client("logs").describe_log_groups()["logGroups"]),
+        *(("alarm", one["AlarmName"]) for one in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]),
+        *(("dashboard", one["DashboardName"]) for one in listed(aws, "cloudwatch", "list_dashboards")),
+        *(("topic", one["TopicArn"]) for one in listed(aws, "sns", "list_topics")),
+        *(("queue", url) for url in aws.client("sqs").list_queues().get("QueueUrls", [])),
+        *(("rule", one["Name"]) for one in aws.client("events").list_rules()["Rules"]),
+        *(("api", one["ApiId"]) for one in aws.client("apigatewayv2").get_apis()["Items"]),
+        *(("role", one["RoleName"]) for one in aws.client("iam").list_roles()["Roles"]),
+        *(("distribution", one["Id"]) for one in distributions),
     ]
+
+
+def listed(aws: Aws, service: str, call: str) -> list[dict[str, str]]:
+    """All that a service lists, however many pages that takes."""
+    pages = aws.client(service).get_paginator(call).paginate()
+    return [one for page in pages for kind in ("DashboardEntries", "Topics") for one in page.get(kind, [])]
 
 
 def test_what_the_local_cloudformation_drops_is_set_again(cloud: LocalCloud) -> None:
