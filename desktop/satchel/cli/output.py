@@ -68,12 +68,18 @@ class StepBar(Steps):
         from rich.console import Console  # noqa: PLC0415 - only where a terminal watches
         from rich.markup import escape  # noqa: PLC0415
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.table import Column  # noqa: PLC0415
 
         self._escape = escape
         self._progress = Progress(
-            BarColumn(), TextColumn("{task.fields[count]}"), TimeElapsedColumn(), TextColumn("{task.description}"),
-            console=Console(stderr=True), transient=True,
-        )  # fmt: skip
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+        )
         self._task = self._progress.add_task("", total=None, count="")
 
     def __enter__(self) -> StepBar:
@@ -93,7 +99,11 @@ class StepBar(Steps):
         else:
             count = f"{progress.done}" if progress.total is None else f"{progress.done} of {progress.total}"
             self._progress.update(
-                self._task, total=progress.total, completed=progress.done, count=count, description=text
+                self._task,
+                total=progress.total,
+                completed=progress.done,
+                count=count,
+                description=text.rpartition(" (")[0] or text,
             )
 
 
