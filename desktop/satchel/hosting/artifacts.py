@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from typing import Any
 
 from satchel.hosting.aws import Aws, error_code
 
@@ -30,6 +32,16 @@ def ensure(aws: Aws, bucket: str) -> None:
         s3.create_bucket(Bucket=bucket, **where)
         closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+        if not aws.local:
+            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(aws, bucket)))
+
+
+def _tls_only(aws: Aws, bucket: str) -> dict[str, Any]:
+    partition = aws.identity.split(":")[1]
+    arn = f"arn:{partition}:s3:::{bucket}"
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"], "Condition": plain}
+    return {"Version": "2012-10-17", "Statement": [deny]}
 
 
 def upload_once(aws: Aws, bucket: str, key: str, content: bytes) -> None:

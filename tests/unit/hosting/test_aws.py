@@ -9,6 +9,7 @@ import pytest
 from satchel.hosting import artifacts, deploy, stack
 from satchel.hosting.aws import Aws
 from satchel.hosting.process import HostingError
+from unit.hosting.scripted import Scripted
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,19 @@ def test_artifacts_have_a_bucket_that_is_found_again_and_fits_a_buckets_name() -
     assert name != artifacts.bucket_of(aws, "y" * 40)
     assert len(name) <= 63
     assert artifacts.address(aws, "b") == "https://b.s3.ap-southeast-2.amazonaws.com"
+
+
+def test_the_bucket_of_code_and_templates_is_closed_and_takes_no_plain_http() -> None:
+    aws = Scripted()
+    aws.says("sts", "get_caller_identity", {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:root"})
+    aws.says("s3", "head_bucket", "404")
+    for call in ("create_bucket", "put_public_access_block", "put_bucket_policy"):
+        aws.says("s3", call, {})
+
+    artifacts.ensure(aws, "artifacts")
+
+    assert all(aws.was_asked("put_public_access_block")[0]["PublicAccessBlockConfiguration"].values())
+    assert '"aws:SecureTransport": "false"' in aws.was_asked("put_bucket_policy")[0]["Policy"]
 
 
 def test_importing_hosting_loads_neither_boto3_nor_ministack() -> None:

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import botocore.exceptions
 import pytest
-from botocore.stub import Stubber
 
 from satchel.hosting import preflight
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.process import HostingError
+from unit.hosting.scripted import Scripted
 
 TEMPLATE = "the root template"
 DECLARED = {
@@ -23,34 +22,15 @@ WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:global/webacl/mine/5c0c"
 NO_DISTRIBUTIONS = {"Marker": "", "MaxItems": 100, "IsTruncated": False, "Quantity": 0}
 
 
-class Scripted(Aws):
-    """An AWS that answers what the test has written down, and nothing else."""
-
-    def __init__(self, region: str = "eu-central-1") -> None:
-        super().__init__(region, key=("key", "secret"))
-        self.__dict__["scripted"] = {}
-        self.says("cloudformation", "get_template_summary", {"Parameters": declared()})
-        self.says("lambda", "get_account_settings", limits(1000, 1000))
-        self.says("s3", "list_buckets", {"Buckets": []})
-        self.says("cognito-idp", "list_user_pools", {"UserPools": []})
-        self.says("cloudfront", "list_distributions", {"DistributionList": NO_DISTRIBUTIONS})
-
-    def says(self, service: str, call: str, reply: dict[str, Any] | str) -> None:
-        """A text is the code of an error."""
-        self.__dict__["scripted"][service, call] = reply
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        client = boto3.client(
-            service, region_name=region or self.where, aws_access_key_id="a", aws_secret_access_key="b"
-        )
-        stubber = Stubber(client)
-        for (its, call), reply in self.__dict__["scripted"].items():
-            if its == service and isinstance(reply, str):
-                stubber.add_client_error(call, reply)
-            elif its == service:
-                stubber.add_response(call, reply)
-        stubber.activate()
-        return client
+def account(region: str = "eu-central-1") -> Scripted:
+    """An ordinary account, with nothing in it."""
+    aws = Scripted(region)
+    aws.says("cloudformation", "get_template_summary", {"Parameters": declared()})
+    aws.says("lambda", "get_account_settings", limits(1000, 1000))
+    aws.says("s3", "list_buckets", {"Buckets": []})
+    aws.says("cognito-idp", "list_user_pools", {"UserPools": []})
+    aws.says("cloudfront", "list_distributions", {"DistributionList": NO_DISTRIBUTIONS})
+    return aws
 
 
 def checked(aws: Aws, found: dict[str, str] | None = None, **given: str) -> list[str]:
@@ -62,16 +42,16 @@ def checked(aws: Aws, found: dict[str, str] | None = None, **given: str) -> list
 
 
 def test_an_ordinary_account_gives_no_reason_to_speak() -> None:
-    assert checked(Scripted()) == []
+    assert checked(account()) == []
 
 
 def test_a_misspelt_parameter_is_refused_with_what_was_meant() -> None:
     with pytest.raises(HostingError, match=r"QuotaByte\. Did you mean QuotaBytes\?"):
-        checked(Scripted(), QuotaByte="5")
+        checked(account(), QuotaByte="5")
 
 
 def test_a_new_account_with_room_for_ten_functions_is_warned_only() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("lambda", "get_account_settings", limits(10, 10))
 
     [line] = checked(aws)
@@ -80,7 +60,7 @@ def test_a_new_account_with_room_for_ten_functions_is_warned_only() -> None:
 
 
 def test_reserved_executions_that_cannot_fit_are_refused() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("lambda", "get_account_settings", limits(10, 10))
 
     with pytest.raises(HostingError, match="13 reserved executions do not fit"):
@@ -88,14 +68,14 @@ def test_reserved_executions_that_cannot_fit_are_refused() -> None:
 
 
 def test_executions_that_are_reserved_already_are_not_counted_twice() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("lambda", "get_account_settings", limits(1000, 100))
 
     assert checked(aws, {"ReservedConcurrency": "400"}) == []
 
 
 def test_a_missing_permission_is_a_warning() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("lambda", "get_account_settings", "AccessDeniedException")
 
     [line] = checked(aws)
@@ -104,7 +84,7 @@ def test_a_missing_permission_is_a_warning() -> None:
 
 
 def test_an_account_full_of_buckets_is_refused_unless_its_quota_is_higher() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("s3", "list_buckets", {"Buckets": [{}] * 9_998})
     aws.says("service-quotas", "get_service_quota", {"Quota": {"Value": 10_000.0}})
     with pytest.raises(HostingError, match="9998 of 10000 buckets, and 3 more"):
@@ -115,7 +95,7 @@ def test_an_account_full_of_buckets_is_refused_unless_its_quota_is_higher() -> N
 
 
 def test_an_update_needs_no_more_room() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("s3", "list_buckets", {"Buckets": [{}] * 9_998})
 
     assert checked(aws, {}) == []
@@ -131,7 +111,7 @@ def test_an_update_needs_no_more_room() -> None:
     ],
 )
 def test_a_certificate_that_will_not_do_is_refused(status: str, names: list[str], said: str) -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("acm", "describe_certificate", certificate(status, names))
 
     with pytest.raises(HostingError, match=said):
@@ -140,7 +120,7 @@ def test_a_certificate_that_will_not_do_is_refused(status: str, names: list[str]
 
 @pytest.mark.parametrize("name", ["files.example.com", "*.example.com", "FILES.example.com"])
 def test_a_certificate_for_the_domain_will_do(name: str) -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("acm", "describe_certificate", certificate("ISSUED", ["www.example.com", name]))
 
     assert checked(aws, DomainName="files.example.com", CertificateArn=CERTIFICATE) == []
@@ -148,16 +128,16 @@ def test_a_certificate_for_the_domain_will_do(name: str) -> None:
 
 def test_a_domain_without_a_certificate_is_refused() -> None:
     with pytest.raises(HostingError, match="needs a certificate"):
-        checked(Scripted(), DomainName="files.example.com")
+        checked(account(), DomainName="files.example.com")
 
 
 def test_a_certificate_of_another_region_is_refused() -> None:
     with pytest.raises(HostingError, match="us-east-1"):
-        checked(Scripted(), CertificateArn=CERTIFICATE.replace("us-east-1", "eu-central-1"))
+        checked(account(), CertificateArn=CERTIFICATE.replace("us-east-1", "eu-central-1"))
 
 
 def test_a_web_acl_that_is_not_there_is_refused() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("wafv2", "get_web_acl", "WAFNonexistentItemException")
 
     with pytest.raises(HostingError, match="no such web ACL"):
@@ -165,7 +145,7 @@ def test_a_web_acl_that_is_not_there_is_refused() -> None:
 
 
 def test_a_key_that_is_disabled_or_not_there_is_refused() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("kms", "describe_key", {"KeyMetadata": {"KeyId": "k", "Enabled": False, "KeyState": "PendingDeletion"}})
     with pytest.raises(HostingError, match="is pendingdeletion"):
         checked(aws, KmsKeyArn=KEY)
@@ -176,7 +156,7 @@ def test_a_key_that_is_disabled_or_not_there_is_refused() -> None:
 
 
 def test_mail_from_who_is_not_verified_is_refused() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("sesv2", "get_email_identity", {"VerifiedForSendingStatus": False})
     with pytest.raises(HostingError, match=r"SES may not send mail as example\.com\. Verify it in SES, eu-west-1"):
         checked(aws, MailIdentityArn=IDENTITY)
@@ -186,7 +166,7 @@ def test_mail_from_who_is_not_verified_is_refused() -> None:
 
 
 def test_of_several_problems_one_is_the_error_and_the_others_are_told() -> None:
-    aws = Scripted()
+    aws = account()
     aws.says("wafv2", "get_web_acl", "WAFNonexistentItemException")
     lines: list[str] = []
 
@@ -198,11 +178,11 @@ def test_of_several_problems_one_is_the_error_and_the_others_are_told() -> None:
 
 def test_a_region_without_cloudfront_is_refused() -> None:
     with pytest.raises(HostingError, match="no CloudFront"):
-        checked(Scripted("us-gov-west-1"))
+        checked(account("us-gov-west-1"))
 
 
 def test_who_deploys_where_is_said() -> None:
-    aws, lines = Scripted(), list[str]()
+    aws, lines = account(), list[str]()
     aws.says("sts", "get_caller_identity", caller())
 
     preflight.identify(aws, lines.append)
@@ -243,7 +223,7 @@ def test_a_region_that_the_account_has_not_enabled_is_named(monkeypatch: pytest.
     ],
 )
 def test_credentials_that_are_not_taken_say_why(code: str, said: str) -> None:
-    aws = Scripted("us-east-1")
+    aws = account("us-east-1")
     aws.says("sts", "get_caller_identity", code)
 
     with pytest.raises(HostingError, match=said), explained():
