@@ -18,4 +18,4 @@ _ROUTES = (*upload_routes.ROUTES, *tree_routes.ROUTES, *link_routes.ROUTES)
 
 
 def handler(event: dict[str, Any], _lambda: Any) -> Reply:
-    return serve(_ROUTES, event, context().settings.origin_secret, signed_in=True)
+    return serve(_ROUTES, event, context().settings.origin_secret, context().measures, signed_in=True)

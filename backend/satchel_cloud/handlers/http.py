@@ -6,10 +6,9 @@ import base64
 import binascii
 import hmac
 import json
-import logging
 import re
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,9 +17,12 @@ from urllib.parse import parse_qsl
 
 from satchel_cloud.domain.problems import ProblemError
 
+from .log import failure, log
+
 MAX_BODY = 128 * 1024
 _ROOM = 120_000
 ORIGIN_HEADER = "x-satchel-origin"
+REQUEST_ID_HEADER = "x-request-id"
 _SORT_KEY_BYTES = 1024
 """What DynamoDB takes."""
 
@@ -73,35 +75,36 @@ class Route:
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.pattern))
 
 
-def serve(routes: Iterable[Route], event: dict[str, Any], secret: str, *, signed_in: bool) -> Reply:
-    """Find the route, answer, and log one line that names no token, no file and no address."""
+def serve(
+    routes: Iterable[Route], event: dict[str, Any], secret: str, measures: Counter[str], *, signed_in: bool
+) -> Reply:
+    """Find the route, answer, and log one line. The gateway's id of the request is in line, reply and problem alike."""
     began = time.monotonic()
     request = Request(event)
     route: Route | None = None
+    trouble: dict[str, Any] = {}
     try:
         _check_door(request, secret, signed_in=signed_in)
         route = _find(routes, request)
         reply = route.answer(request)
     except ProblemError as problem:
         reply = problem_reply(problem, request.request_id)
-    except Exception:
-        # The trace goes to the log, not to the caller.
-        logging.getLogger(__name__).exception("request %s failed", request.request_id)
+    except Exception as error:
+        trouble = failure(error)
         detail = "Something went wrong here. Try again in a few seconds."
         reply = problem_reply(ProblemError("busy", detail), request.request_id)
+    reply["headers"][REQUEST_ID_HEADER] = request.request_id
     log(
-        route=f"{route.method} {route.pattern}" if route else "none",
+        "error" if trouble else "info",
+        f"{route.method} {route.pattern}" if route else "none",
+        measures,
         status=reply["statusCode"],
         ms=round((time.monotonic() - began) * 1000),
         request_id=request.request_id,
         account=request.account or None,
+        **trouble,
     )
     return reply
-
-
-def log(**fields: Any) -> None:
-    sys.stdout.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 def json_reply(body: Any, status: int = 200) -> Reply:

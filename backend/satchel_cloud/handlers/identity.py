@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .http import log
+from .log import log
 
 
 class RefusedError(Exception):
     """Cognito shows the text to whoever signs up."""
 
 
-def handler(event: dict[str, Any], _lambda: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], runtime: Any) -> dict[str, Any]:
     """Gives the event back, or raises `RefusedError`. Whom an administrator adds needs no leave."""
     domains = {part.strip().lower() for part in os.environ.get("ALLOWED_DOMAINS", "").split(",") if part.strip()}
     mail = str(event.get("request", {}).get("userAttributes", {}).get("email", ""))
     added = event.get("triggerSource") == "PreSignUp_AdminCreateUser"
     allowed = added or not domains or mail.rpartition("@")[2].lower() in domains
-    log(route="identity", allowed=allowed)
+    log("info", "identity", request_id=runtime.aws_request_id, allowed=allowed)
     if not allowed:
         raise RefusedError("Accounts are for certain mail domains only. Ask whoever runs this service.")
     return event

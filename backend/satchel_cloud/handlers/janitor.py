@@ -7,7 +7,6 @@ ListMultipartUploadParts on `c/*`.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from satchel_cloud.adapters.rows import SHARDS
 from satchel_cloud.service.context import context
 from satchel_cloud.service.tidying import OutOfTimeError, postpone, tidy
 
-from .http import log
+from .log import failure, log
 
 _SPARE_MS = 20_000
 
@@ -30,15 +29,16 @@ def handler(_event: dict[str, Any], runtime: Any) -> dict[str, int]:
     done: Counter[str] = Counter()
     for shard in SHARDS:
         try:
-            _sweep(shard, in_time, done)
+            _sweep(shard, in_time, done, runtime.aws_request_id)
         except OutOfTimeError:
             done["out-of-time"] += 1
             break
-    log(route="janitor", **done)
+    context().measures["JanitorFailed"] += done["failed"]
+    log("info", "janitor", context().measures, request_id=runtime.aws_request_id, **done)
     return dict(done)
 
 
-def _sweep(shard: str, in_time: Callable[[], bool], done: Counter[str]) -> None:
+def _sweep(shard: str, in_time: Callable[[], bool], done: Counter[str], request_id: str) -> None:
     start, more = None, True
     while more:
         keys, start = context().table.due(shard, context().now_ms(), start)
@@ -50,8 +50,8 @@ def _sweep(shard: str, in_time: Callable[[], bool], done: Counter[str]) -> None:
                 done[tidy(context(), key, in_time)] += 1
             except OutOfTimeError:
                 raise
-            except Exception:
+            except Exception as error:
                 # One row that makes trouble must not stop the rest.
-                logging.getLogger(__name__).exception("a due row failed")
+                log("error", "janitor", request_id=request_id, kind=key[1].split("#")[0][:1], **failure(error))
                 postpone(context(), key)
                 done["failed"] += 1

@@ -16,7 +16,7 @@ from .parse import ID, TOKEN, path_id
 
 
 def handler(event: dict[str, Any], _lambda: Any) -> Reply:
-    return serve(_ROUTES, event, context().settings.origin_secret, signed_in=False)
+    return serve(_ROUTES, event, context().settings.origin_secret, context().measures, signed_in=False)
 
 
 def _view(request: Request) -> Reply:

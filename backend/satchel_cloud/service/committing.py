@@ -45,6 +45,7 @@ def commit(ctx: Context, account: str, decide: Callable[[Head], Plan[T]]) -> T:
         try:
             ctx.table.write([*plan.actions, _advance(head, plan), _log(ctx, head, plan)])
         except ConflictError:
+            ctx.measures["CommitConflicts"] += 1
             ctx.pause(attempt)
             continue
         return plan.result

@@ -121,12 +121,23 @@ def _put_together(ctx: Context, upload: Upload) -> None:
 
 
 def _commit(ctx: Context, account: str, uploads: list[Upload]) -> dict[str, Result]:
+    finished: Plan[dict[str, Result]] = Plan({})
+
+    def decide(head: Head) -> Plan[dict[str, Result]]:
+        nonlocal finished
+        finished = _Finish(ctx, head, uploads).plan
+        return finished
+
     try:
-        return commit(ctx, account, lambda head: _Finish(ctx, head, uploads).plan)
+        results = commit(ctx, account, decide)
     except ProblemError as problem:
         if problem.kind == "busy":
             return {upload.upload_id: {"outcome": "pending"} for upload in uploads}
         raise
+    nodes = [node for _, node in finished.entries if node.revision]
+    ctx.measures["UploadsFinished"] += len(nodes)
+    ctx.measures["BytesFinished"] += sum(node.revision.size for node in nodes if node.revision)
+    return results
 
 
 class _Finish:

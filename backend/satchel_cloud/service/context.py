@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import boto3
@@ -25,6 +26,8 @@ class Context:
     now_ms: Callable[[], int] = clock.now_ms
     new_id: Callable[[], str] = clock.new_id
     pause: Callable[[int], None] = clock.pause
+    measures: Counter[str] = field(default_factory=Counter)
+    """What this invocation did, by metric; its handler tells it and clears it."""
 
 
 @cache

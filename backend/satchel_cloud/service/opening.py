@@ -32,6 +32,7 @@ def open_uploads(ctx: Context, head: Head, intents: list[UploadIntent]) -> dict[
         except ConflictError:
             ctx.pause(attempt)
             continue
+        ctx.measures["UploadsOpened"] += len(opening.actions)
         common, own = split(opening.signed)
         signed = iter(own)
         for answer in answers:

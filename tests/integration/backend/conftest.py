@@ -7,6 +7,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +28,8 @@ ALICE, BOB = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-00
 
 
 class Runtime:
+    aws_request_id = "11111111-2222-4333-8444-555555555555"
+
     @staticmethod
     def get_remaining_time_in_millis() -> int:
         return 300_000
@@ -103,7 +106,15 @@ class Service:
 
     def tell(self, *keys: str) -> Any:
         """S3's event through the queue."""
-        body = {"Records": [{"s3": {"bucket": {"name": "content"}, "object": {"key": key}}} for key in keys]}
+        return self.ingest(self.event(*keys))
+
+    def event(self, *keys: str) -> dict[str, Any]:
+        """What S3 says of objects that have arrived just now."""
+        at = datetime.fromtimestamp(self.now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"Records": [{"eventTime": at, "s3": {"object": {"key": key}}} for key in keys]}
+
+    def ingest(self, body: dict[str, Any]) -> Any:
+        """The queue delivers S3's word."""
         return ingest.handler({"Records": [{"messageId": "m", "body": json.dumps(body)}]}, Runtime())
 
     def days(self, days: float) -> None:

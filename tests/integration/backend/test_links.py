@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from satchel_cloud.handlers import identity
 
-from .conftest import new_id, new_token
+from .conftest import Runtime, new_id, new_token
 
 
 def kind(reply: Any) -> str:
@@ -105,7 +105,7 @@ def test_sign_up_is_for_the_allowed_domains(monkeypatch: Any) -> None:
     monkeypatch.setenv("ALLOWED_DOMAINS", "example.com")
 
     def ask(mail: str, source: str = "PreSignUp_SignUp") -> Any:
-        return identity.handler({"triggerSource": source, "request": {"userAttributes": {"email": mail}}}, None)
+        return identity.handler({"triggerSource": source, "request": {"userAttributes": {"email": mail}}}, Runtime())
 
     assert ask("alice@EXAMPLE.com")
     assert ask("bob@example.org", "PreSignUp_AdminCreateUser")
