@@ -6,6 +6,8 @@ goes on from there.
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,9 @@ from satchel.hosting.process import HostingError
 from satchel.hosting.report import Report, silent
 
 _PLAN = "destroy.json"
+_BATCH = 1000
+_BUSY = {"SlowDown", "InternalError", "ServiceUnavailable"}
+_PAUSES = (1.0, 4.0, 15.0)
 _GONE = {"404", "NoSuchBucket", "NoSuchKey", "ResourceNotFoundException", "NoSuchUpload"}
 
 
@@ -99,7 +104,7 @@ def _carry_out(aws: Aws, name: str, plan: Plan, report: Report) -> None:
         stack.take_down(aws, name, report)
     for bucket in plan.buckets:
         report(f"deleting the bucket {bucket}")
-        _remove_bucket(aws, bucket)
+        _remove_bucket(aws, bucket, report)
     for table in plan.tables:
         report(f"deleting the table {table}")
         _unless_gone(aws.client("dynamodb").delete_table, TableName=table)
@@ -132,33 +137,40 @@ def _record(aws: Aws, bucket: str, plan: Plan) -> None:
     aws.client("s3").put_object(Bucket=bucket, Key=_PLAN, Body=msgspec.json.encode(plan))
 
 
-def _remove_bucket(aws: Aws, bucket: str) -> None:
+def _remove_bucket(aws: Aws, bucket: str, report: Report = silent) -> None:
     if _exists(aws, bucket):
-        _empty(aws, bucket)
+        _empty(aws, bucket, report)
         _unless_gone(aws.client("s3").delete_bucket, Bucket=bucket)
 
 
-def _empty(aws: Aws, bucket: str) -> None:
+def _empty(aws: Aws, bucket: str, report: Report = silent) -> None:
     """Every version, every delete marker, every open multipart upload."""
     if not _exists(aws, bucket):
         return
     s3 = aws.client("s3")
     for key, upload in _open_uploads(aws, bucket):
         _unless_gone(s3.abort_multipart_upload, Bucket=bucket, Key=key, UploadId=upload)
-    batch: list[dict[str, str]] = []
-    for version in _versions(aws, bucket):
-        batch.append(version)
-        if len(batch) == 1000:
-            _delete(s3, bucket, batch)
-            batch = []
-    if batch:
+    versions, gone = _versions(aws, bucket), 0
+    while batch := list(itertools.islice(versions, _BATCH)):
         _delete(s3, bucket, batch)
+        gone += len(batch)
+        if gone % (10 * _BATCH) == 0:
+            report(f"{gone:,} files and versions of them deleted so far")
 
 
 def _delete(s3: Any, bucket: str, batch: list[dict[str, str]]) -> None:
-    reply = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-    for error in reply.get("Errors", []):
-        raise HostingError(f"{error.get('Key')} could not be deleted", str(error.get("Message", error.get("Code"))))
+    """Ask again for what S3 was too busy to delete."""
+    for pause in (*_PAUSES, None):
+        reply = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        errors = reply.get("Errors", [])
+        if not errors:
+            return
+        refused = next((error for error in errors if error.get("Code") not in _BUSY), None)
+        if refused is not None or pause is None:
+            first = refused or errors[0]
+            raise HostingError(f"{first.get('Key')} could not be deleted", str(first.get("Message", first.get("Code"))))
+        batch = [{name: error[name] for name in ("Key", "VersionId") if name in error} for error in errors]
+        time.sleep(pause)
 
 
 def _versions(aws: Aws, bucket: str) -> Iterator[dict[str, str]]:

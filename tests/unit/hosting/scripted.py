@@ -17,9 +17,9 @@ class Scripted(Aws):
         self.__dict__["script"] = {}
         self.__dict__["asked"] = []
 
-    def says(self, service: str, call: str, reply: dict[str, Any] | str) -> None:
-        """A text is the code of an error."""
-        self.__dict__["script"][service, call] = reply
+    def says(self, service: str, call: str, *replies: dict[str, Any] | str) -> None:
+        """One reply after the other, the last one from then on. A text is the code of an error."""
+        self.__dict__["script"][service, call] = list(replies)
 
     def was_asked(self, call: str) -> list[dict[str, Any]]:
         """The arguments of each such call."""
@@ -35,7 +35,8 @@ class Scripted(Aws):
             if shapes.input_shape is not None:
                 validate_parameters(arguments, shapes.input_shape)
             self.__dict__["asked"].append((call, arguments))
-            reply: dict[str, Any] | str = self.__dict__["script"][service, call]
+            replies = self.__dict__["script"][service, call]
+            reply: dict[str, Any] | str = replies.pop(0) if len(replies) > 1 else replies[0]
             if isinstance(reply, str):
                 raise client.exceptions.from_code(reply)({"Error": {"Code": reply, "Message": "so it is"}}, operation)
             if shapes.output_shape is not None:

@@ -53,19 +53,14 @@ def test_when_no_mail_can_go_the_way_without_it_is_named(code: str) -> None:
         users.add(directory(aws), "alice@example.com")
 
 
-def test_rows_that_were_not_answered_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws, answers = Scripted(), iter([["A#one"], ["A#two"]])
-    client = aws.client("dynamodb")
-
-    def answer(_operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = [{"PK": {"S": key}} for key in next(answers)]
-        rest = arguments["RequestItems"] if found[0]["PK"]["S"] == "A#one" else {}
-        return {"Responses": {"the-table": found}, "UnprocessedKeys": rest}
-
-    monkeypatch.setattr(client, "_make_api_call", answer)
-    monkeypatch.setattr(Scripted, "client", lambda *_: client)
+def test_rows_that_were_not_answered_are_asked_for_again() -> None:
+    aws = Scripted()
+    left = {"the-table": {"Keys": [users._head_key("two")]}}
+    first = {"Responses": {"the-table": [{"PK": {"S": "A#one"}}]}, "UnprocessedKeys": left}
+    aws.says("dynamodb", "batch_get_item", first, {"Responses": {"the-table": [{"PK": {"S": "A#two"}}]}})
 
     assert users._heads(directory(aws), ["one", "two"]).keys() == {"one", "two"}
+    assert aws.was_asked("batch_get_item")[1]["RequestItems"] == left
 
 
 def user(name: str) -> dict[str, Any]:
