@@ -102,6 +102,14 @@ def test_a_lost_invitation_is_made_again(cloud: LocalCloud, administrator: Admin
     assert "not signed in yet" in administrator.types("add", "--email", email, "--again", code=1)
 
 
+def test_the_invitation_says_what_it_is_for(cloud: LocalCloud) -> None:
+    pool = cloud.aws.client("cognito-idp").describe_user_pool(UserPoolId=cloud.user_pool_id)["UserPool"]
+    invitation = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]
+
+    assert "Satchel" in invitation["EmailSubject"]
+    assert {"{username}", "{####}"} <= set(invitation["EmailMessage"].replace(",", "").split())
+
+
 @pytest.mark.parametrize("address", ["alice", "alice@", "@example.com", "a b@example.com", "alice@example", "é@a.org"])
 def test_a_bad_address_is_refused(administrator: Administrator, address: str) -> None:
     assert "is no e-mail address" in administrator.types("add", "--email", address, code=1)
