@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e.cloud_fixture import LocalCloud
-from satchel.hosting import deploy, destroy, local, stack
+from satchel.hosting import deploy, destroy, local, stack, users
 from satchel.hosting.aws import Aws
 from satchel.hosting.package import payload
 from satchel.hosting.process import HostingError
@@ -187,6 +187,8 @@ def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: s
     asked = cloud.aws.client("lambda").get_function(FunctionName=pool["LambdaConfig"]["PreSignUp"])["Configuration"]
     assert asked["FunctionName"] == f"{second}-identity"
     assert asked["Environment"]["Variables"]["ALLOWED_DOMAINS"] == "example.com,example.org"
+    with pytest.raises(HostingError, match=r"for example\.com, example\.org only"):
+        users.add(users.Directory.of(second, cloud.aws), "alice@example.net")
 
 
 def test_destroy_leaves_nothing_behind(cloud: LocalCloud, before: set[tuple[str, str]], second: str) -> None:
