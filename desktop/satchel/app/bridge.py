@@ -349,7 +349,8 @@ class Bridge(QObject):
         then(answer)
 
     def _complain(self, error: SatchelError) -> None:
-        self.toast.emit(error.title, error.message or (error.path or ""), True)
+        reference = f"Reference: {error.reference}" if error.reference else ""
+        self.toast.emit(error.title, " · ".join(filter(None, (error.message or error.path, reference))), True)
 
     def _take(self, event: Snapshot) -> None:
         if event.get("show"):

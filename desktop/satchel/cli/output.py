@@ -30,6 +30,8 @@ class Output:
             print(json.dumps({"error": error.to_dict()}), file=sys.stderr, flush=True)  # noqa: T201 - as above
             return
         self.line(f"satchel: {error}", err=True)
+        if error.reference:
+            self.line(f"Reference: {error.reference}", err=True)
 
     def bar(self) -> Progress:
         """Progress of long work on standard error."""

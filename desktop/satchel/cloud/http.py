@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 import urllib.request
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +18,10 @@ from urllib3 import exceptions as transport
 from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError
 from satchel.core.model import Problem
 from satchel.core.ports import Clock, Ids
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=SatchelError)
 
 MAX_REPLY = 4 * 1024 * 1024
 """The service keeps replies under 128 KiB; whatever is far larger is not the service."""
@@ -37,6 +42,11 @@ class Reply:
     def is_json(self) -> bool:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         return kind == "application/json" or kind.endswith("+json")
+
+    @property
+    def reference(self) -> str | None:
+        """The id under which the service logged the request; the gateway names it otherwise in what it says itself."""
+        return self.headers.get("x-request-id") or self.headers.get("apigw-requestid")
 
 
 class Send(Protocol):
@@ -120,15 +130,27 @@ def busy_error(reply: Reply) -> BusyError | None:
         return None
     if reply.status == 500 and reply.is_json and "problem" in reply.headers.get("content-type", ""):
         return None  # the service's own words say more
-    return BusyError(
+    busy = BusyError(
         "The service is busy" if reply.status in (429, 503) else "The service has a fault of its own",
         f"It answered {reply.status}; try again in a moment.",
         retry_after=_retry_after(reply),
     )
+    return _referring(busy, reply)
 
 
 def refusal(reply: Reply) -> SatchelError:
     """The error for any reply that is not a success: a problem document, the gateway's body, or neither."""
+    return _referring(_refusal(reply), reply)
+
+
+def _referring(error: E, reply: Reply) -> E:
+    """`error`, with the id that leads to the service's own word on it."""
+    error.reference = error.reference or reply.reference
+    log.info("the service answered %d: %s, reference %s", reply.status, error.code, error.reference)
+    return error
+
+
+def _refusal(reply: Reply) -> SatchelError:
     if reply.is_json:
         try:
             return RefusedError.of(msgspec.json.decode(reply.body, type=Problem))

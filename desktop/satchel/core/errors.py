@@ -22,7 +22,8 @@ class SatchelError(Exception):
     """Base of all errors for people.
 
     `title` is a few words; `message` says what to do; `path` is the file or folder concerned, if there is one;
-    `retry` tells whether the same thing may work later without anybody doing anything.
+    `retry` tells whether the same thing may work later without anybody doing anything; `reference` is the id under
+    which the service, or S3, logged the request that failed.
     """
 
     code: ClassVar[str] = "failed"
@@ -34,13 +35,20 @@ class SatchelError(Exception):
         self.title = title
         self.message = message
         self.path = path
+        self.reference: str | None = None
+
+    @property
+    def said(self) -> str:
+        """All of it but the path, in one line."""
+        reference = f" (Reference: {self.reference})" if self.reference else ""
+        return self.title + (f". {self.message}" if self.message else "") + reference
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
         return f"{where}{self.title}" + (f". {self.message}" if self.message else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: code, exit_code, title, message and, where there is one, path."""
+        """The JSON form: code, exit_code, title, message and, where there are, path and reference."""
         out: dict[str, Any] = {
             "code": self.code,
             "exit_code": self.exit_code,
@@ -49,6 +57,8 @@ class SatchelError(Exception):
         }
         if self.path is not None:
             out["path"] = self.path
+        if self.reference is not None:
+            out["reference"] = self.reference
         return out
 
 
@@ -111,19 +121,17 @@ class RefusedError(SatchelError):
         path: str | None = None,
         current: Any = None,
         missing_parts: tuple[int, ...] = (),
-        instance: str | None = None,
     ) -> None:
         super().__init__(title, message, path=path)
         self.kind = kind
         self.status = status
         self.current = current
         self.missing_parts = missing_parts
-        self.instance = instance
 
     @classmethod
     def of(cls, problem: Problem, *, path: str | None = None) -> RefusedError:
         """The error for a problem document."""
-        return cls(
+        error = cls(
             problem.kind,
             problem.title,
             problem.detail,
@@ -131,14 +139,14 @@ class RefusedError(SatchelError):
             path=path,
             current=problem.current,
             missing_parts=problem.missing_parts,
-            instance=problem.instance,
         )
+        if problem.instance:
+            error.reference = problem.instance.rpartition(":")[2]
+        return error
 
     def to_dict(self) -> dict[str, Any]:
         out = super().to_dict()
         out["kind"] = self.kind
-        if self.instance:
-            out["instance"] = self.instance
         return out
 
 
@@ -200,6 +208,10 @@ _BY_CODE: dict[str, type[SatchelError]] = {
 def from_dict(data: dict[str, Any]) -> SatchelError:
     """The error that `SatchelError.to_dict` described."""
     title, message, path = str(data.get("title", "")), str(data.get("message", "")), data.get("path")
+    error: SatchelError
     if data.get("code") == RefusedError.code:
-        return RefusedError(str(data.get("kind", "")), title, message, path=path, instance=data.get("instance"))
-    return _BY_CODE.get(str(data.get("code")), SatchelError)(title, message, path=path)
+        error = RefusedError(str(data.get("kind", "")), title, message, path=path)
+    else:
+        error = _BY_CODE.get(str(data.get("code")), SatchelError)(title, message, path=path)
+    error.reference = data.get("reference")
+    return error

@@ -48,7 +48,8 @@ class Browse:
             node = self._cloud.find_node(path)
         except RefusedError as error:
             if error.kind != "not-found" or not make or path == "/":
-                raise RefusedError(error.kind, error.title, error.message, status=error.status, path=path) from error
+                error.path = path
+                raise
             above, _, name = path.rpartition("/")
             return self._make(self.folder(above or "/", make=True), name, path)
         if node.kind != "folder":

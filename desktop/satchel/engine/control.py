@@ -5,7 +5,7 @@ challenge; nothing is ever unpickled. A connection carries one request at a time
 
     -> {"method": "drop", "params": {...}}
     <- {"event": ...}            any number
-    <- {"result": ...}           or {"error": {"code", "exit_code", "title", "message", "path"?}}
+    <- {"result": ...}           or {"error": {"code", "exit_code", "title", "message", "path"?, ...}}
 
 Closing the connection cancels the request under way. The key is random, made anew by each engine, and lies beside the
 lock in a file that only the user can read.

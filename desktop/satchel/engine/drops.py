@@ -377,6 +377,4 @@ def _settled(future: Future[OpenedUpload]) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    if isinstance(error, SatchelError):
-        return f"{error.title}. {error.message}" if error.message else error.title
-    return str(error)
+    return error.said if isinstance(error, SatchelError) else str(error)

@@ -135,7 +135,7 @@ class _Run:
         self._show(self._row)
 
     def _end(self, state: TransferState, error: SatchelError | None) -> None:
-        message = str(error) if error is not None and state is TransferState.FAILED else ""
+        message = error.said if error is not None and state is TransferState.FAILED else ""
         self._row = replace(self._row, state=state, rate=0.0, seconds_left=None, message=message)
         self._show(self._row)
 

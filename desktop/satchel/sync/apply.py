@@ -105,15 +105,7 @@ async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> b
 def refusal(problem: Problem | None) -> RefusedError:
     if problem is None:
         return RefusedError("bad-answer", "The service gave no reason", "Try again later.")
-    return RefusedError(
-        problem.kind,
-        problem.title,
-        problem.detail,
-        status=problem.status,
-        current=problem.current,
-        missing_parts=problem.missing_parts,
-        instance=problem.instance,
-    )
+    return RefusedError.of(problem)
 
 
 async def _make_folders(side: Side, makes: Sequence[tuple[int, MakeFolder]], outcome: Outcome) -> set[int]:

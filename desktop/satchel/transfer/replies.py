@@ -65,7 +65,12 @@ def judge(reply: Reply, crc64nvme: str | None = None) -> Verdict:
 
 def refusal(reply: Reply, now_ms: int, path: str) -> SatchelError:
     """The error for a reply that no repeat will mend."""
-    code = s3_code(reply)
+    error = _refusal(reply, s3_code(reply), now_ms, path)
+    error.reference = reply.headers.get("x-amz-request-id")
+    return error
+
+
+def _refusal(reply: Reply, code: str, now_ms: int, path: str) -> SatchelError:
     if code == "RequestTimeTooSkewed":
         return SatchelError("This computer's clock is wrong", _offset(reply, now_ms), path=path)
     if reply.status >= 500 or reply.status == 429:

@@ -235,7 +235,7 @@ class Ledger:
             if not self.fresh(upload, epoch):
                 return False
             upload.error = error
-            self._end(upload, State.FAILED, f"{error.title}. {error.message}" if error.message else error.title)
+            self._end(upload, State.FAILED, error.said)
         _refuse(upload.ticket, error)
         self._on_change()
         return True

@@ -175,7 +175,7 @@ def test_a_problem_document_keeps_all_it_says(site: Site, clock: Clock) -> None:
     error = refused.value
     assert (error.kind, error.status, error.missing_parts) == ("name-taken", 409, (2, 3))
     assert error.current.node_id == "a" * 32
-    assert error.instance == "urn:satchel:request:1"
+    assert error.reference == "1"
     assert len(site.asked) == 1, "a refusal is not repeated"
 
 
@@ -218,6 +218,20 @@ def test_a_sign_in_page_of_the_network_is_not_the_service(site: Site, clock: Clo
         cloud(site, clock).get_account()
     with pytest.raises(OfflineError):
         cloud(site, clock).trash_node("x")
+
+
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [(404, "apigw-requestid"), (503, "apigw-requestid"), (503, "x-request-id"), (429, "x-request-id")],
+)
+def test_every_refusal_refers_to_its_line_in_the_services_log(
+    site: Site, clock: Clock, status: int, header: str
+) -> None:
+    site.json({"message": "No"}, status, **{header: "request-1"})
+    with pytest.raises(SatchelError) as refused:
+        cloud(site, clock).get_account()
+    assert refused.value.reference == "request-1"
+    assert refused.value.said.endswith("(Reference: request-1)")
 
 
 def test_a_redirect_elsewhere_is_not_followed_with_the_token(site: Site, clock: Clock) -> None:

@@ -29,7 +29,9 @@ class Answers:
 
     async def __call__(self, method: str, params: dict[str, Any], emit: Any) -> Any:
         if method == "refuse":
-            raise RefusedError("name-taken", "The name is taken", "Choose another.", path="/a")
+            refused = RefusedError("name-taken", "The name is taken", "Choose another.", path="/a")
+            refused.reference = "request-1"
+            raise refused
         if method == "offline":
             raise OfflineError("No answer", "Check the network.")
         if method == "bug":
@@ -77,6 +79,7 @@ def test_errors_keep_their_kind_over_the_wire(server: ControlServer, tmp_path: P
 
     if method == "refuse":
         assert (caught.value.kind, caught.value.path, caught.value.message) == ("name-taken", "/a", "Choose another.")
+        assert caught.value.reference == "request-1"
 
 
 def test_a_wrong_key_is_refused_and_others_are_served(server: ControlServer, tmp_path: Path) -> None:

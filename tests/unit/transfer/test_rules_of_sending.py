@@ -68,6 +68,11 @@ def test_a_clock_that_is_behind_is_told_by_how_much() -> None:
     assert "2.0 hours behind" in str(refusal(answer, 1795428000_000, "f"))
 
 
+def test_what_s3_refuses_refers_to_its_own_log() -> None:
+    answer = Reply(400, {"x-amz-request-id": "ABC"}, b"<Code>InvalidRequest</Code>")
+    assert refusal(answer, 0, "f").said.endswith("(Reference: ABC)")
+
+
 def test_digests_of_parts_and_whole_come_from_one_pass() -> None:
     digests = PartDigests()
     assert digests.part([b"1234", b"56789"]) == crc_text(0xAE8B14860A799888)
