@@ -96,11 +96,12 @@ def _hosting(add, both) -> None:  # type: ignore[no-untyped-def] # as above
         one = add(name, text)
         what = one.add_mutually_exclusive_group(required=True)
         what.add_argument("--stack", metavar="NAME")
+        if name == "deploy":
+            what.add_argument("--print-cost", action="store_true", help="explain what it costs, and change nothing")
         one.add_argument("--region", metavar="REGION")
         one.add_argument("--profile", metavar="NAME")
         if name == "deploy":
             one.add_argument("--parameter", action="append", default=[], type=_pair, metavar="KEY=VALUE")
-            what.add_argument("--print-cost", action="store_true", help="explain what it costs, and change nothing")
             for of, kind, words in (
                 ("--users", _amount, "people with a running client"),
                 ("--uploads", _amount, "files sent in a month"),

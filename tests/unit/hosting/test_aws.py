@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import botocore.exceptions
 import pytest
 
 from satchel.hosting import artifacts, deploy, stack
-from satchel.hosting.aws import Aws
+from satchel.hosting.aws import Aws, explained
 from satchel.hosting.process import HostingError
 from unit.hosting.scripted import Scripted
 
@@ -62,6 +63,20 @@ def test_artifacts_have_a_bucket_that_is_found_again_and_fits_a_buckets_name() -
     assert name != artifacts.bucket_of(aws, "y" * 40)
     assert len(name) <= 63
     assert artifacts.address(aws, "b") == "https://b.s3.ap-southeast-2.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (botocore.exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
+        (botocore.exceptions.TokenRetrievalError(provider="sso", error_msg="expired"), "aws sso login"),
+        (botocore.exceptions.CredentialRetrievalError(provider="process", error_msg="broken"), "aws configure"),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="https://sts"), "cannot be reached"),
+    ],
+)
+def test_what_boto3_raises_is_said_for_people(error: Exception, said: str) -> None:
+    with pytest.raises(HostingError, match=said), explained():
+        raise error
 
 
 def test_the_bucket_of_code_and_templates_is_closed_and_takes_no_plain_http() -> None:
