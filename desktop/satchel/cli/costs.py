@@ -20,6 +20,7 @@ def explain(options: argparse.Namespace, out: Output) -> None:
     out.document(asdict(found) | totals)
     out.line(f"A month in US dollars. LIST: by AWS's list prices of {found.prices_as_of} in {found.region}.")
     out.line("DUE: when nothing else in the account uses up what AWS gives every account for nothing each month.")
+    out.line(f"What an operation takes is counted by tests; its time in Lambda, {cost.ASSUMED_MS} ms, is assumed.")
     out.line("")
     _table(out, "While nobody uses it", found.idle, found.idle_usd)
     if use == Use():

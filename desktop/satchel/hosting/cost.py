@@ -13,8 +13,8 @@ from satchel.hosting.prices import AS_OF, OPTIONS, PRICES, REGION
 
 HOURS = 730
 FUNCTION_GB = 0.5
-_JANITOR_MS, _INGEST_MS = 200, 50
-_PARTITIONS_READ = 4
+ASSUMED_MS = 80
+"""A run of a function, where the table of costs does not say: all of it is waiting for DynamoDB and S3."""
 _IDLE_POLLS = 5 * 3 * 60 * HOURS
 """Requests a month that Lambda makes to ask an empty queue: five at once, each waiting for 20 seconds."""
 _METRICS = 7
@@ -25,7 +25,7 @@ _LOG_BYTES = 700
 _REPLY_BYTES = 3000
 _PAGE_REQUESTS, _PAGE_BYTES = 4, 60_000
 """What a browser fetches to show a share page that it has not seen yet."""
-_PART_BYTES, _MULTIPART_FROM = 8 << 20, 16 << 20
+_PART_BYTES, _MULTIPART_FROM, _PARTS_SIGNED = 8 << 20, 16 << 20, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,7 @@ def _idle(parameters: Mapping[str, str]) -> dict[str, float]:
     """Quantities by the names of prices: what runs though nobody is there."""
     runs = _runs(parameters.get("JanitorSchedule", "rate(15 minutes)"))
     watched = parameters.get("Alarms", "true") == "true"
-    return {
-        "lambda_requests": runs,
-        "lambda_time": runs * _JANITOR_MS / 1000 * FUNCTION_GB,
-        "dynamodb_read": runs * _PARTITIONS_READ,
-        "logs": runs * _LOG_BYTES / 1e9,
+    return _taken("janitor, with nothing due", runs) | {
         "sqs": _IDLE_POLLS,
         "metrics": _METRICS,
         "alarms": 10 if watched else 0,
@@ -98,24 +94,20 @@ def _idle(parameters: Mapping[str, str]) -> dict[str, float]:
 
 
 def _used(use: Use, parameters: Mapping[str, str]) -> dict[str, float]:
-    calls = {
-        "openUploads": use.uploads,
-        "completeUploads": use.uploads,
-        "viewLink": use.downloads,
-        "countView": use.downloads,
-        "downloadLink": use.downloads,
-        "listChanges": use.users * _LOOKS_EACH_HOUR * HOURS,
-    }
+    calls = _calls(use)
     called = sum(calls.values())
     requests = called + use.downloads * _PAGE_REQUESTS
     file_bytes = use.file_mb * 1e6
-    parts = -(-file_bytes // _PART_BYTES) + 2 if file_bytes >= _MULTIPART_FROM else 1
     table_gb = use.stored_gb * 1e9 / max(file_bytes, 1) * _ROW_BYTES / 1e9
     guarded = parameters.get("ThreatProtection", "OFF") != "OFF"
+    out = _taken("ingest, of what its client completed", use.uploads)
+    for operation, count in calls.items():
+        out = _sum(out, _taken(operation, count))
     rest = {
+        "http_api": called,
         "s3_storage": use.stored_gb,
-        "s3_put": use.uploads * parts,
-        "s3_get": use.downloads + use.uploads,
+        "s3_put": use.uploads * (_parts(use) or 1),
+        "s3_get": use.downloads,
         "transfer": use.downloads * file_bytes / 1e9,
         "cloudfront_requests": requests,
         "cloudfront_function": use.downloads,
@@ -123,33 +115,51 @@ def _used(use: Use, parameters: Mapping[str, str]) -> dict[str, float]:
         "dynamodb_storage": table_gb,
         "dynamodb_backup": table_gb,
         "sqs": use.uploads * 3,  # S3 tells, Lambda takes, Lambda is done
-        "lambda_requests": use.uploads,  # ingest, one at a time at worst
-        "lambda_time": use.uploads * _INGEST_MS / 1000 * FUNCTION_GB,
-        "logs": use.uploads * _LOG_BYTES / 1e9,
         "users_plus" if guarded else "users": use.users,
         "traces": called if parameters.get("Tracing") == "Active" else 0,
         "kms_requests": called + use.uploads + use.downloads if parameters.get("KmsKeyArn") else 0,
         "web_acl_requests": requests if parameters.get("WebAclArn") else 0,
     }
-    return _sum(_api(calls), rest)
+    return _sum(out, rest)
 
 
-def _api(calls: Mapping[str, int]) -> dict[str, float]:
-    """What these calls of the API take, each in a request of its own."""
-    out: dict[str, float] = {}
-    for operation, count in calls.items():
-        one = operations()[operation]
-        taken = {
-            "http_api": count,
-            "lambda_requests": count,
-            "lambda_time": count * one["lambda_ms"] / 1000 * FUNCTION_GB,
-            "dynamodb_write": count * one["dynamodb_write_units"],
-            "dynamodb_read": count * one["dynamodb_read_units"],
-            "s3_put": count * one["s3_put"],
-            "logs": count * _LOG_BYTES / 1e9,
+def _calls(use: Use) -> dict[str, float]:
+    """Requests to the API, by the names of the table of costs. Each file is on its own, with a link at its first."""
+    sending: dict[str, float]
+    if parts := _parts(use):
+        sending = {
+            "openUploads in parts": use.uploads,
+            "uploadParts": use.uploads * -(-parts // _PARTS_SIGNED),
+            "completeUploads in parts": use.uploads,
         }
-        out = _sum(out, taken)
-    return out
+    else:
+        sending = {"openUploads with a link": use.uploads, "completeUploads": use.uploads}
+    return sending | {
+        "viewLink": use.downloads,
+        "countView": use.downloads,
+        "downloadLink": use.downloads,
+        "listChanges, with nothing new": use.users * _LOOKS_EACH_HOUR * HOURS,
+    }
+
+
+def _parts(use: Use) -> int:
+    """Into how many parts a usual file goes; 0 when it is sent whole."""
+    size = round(use.file_mb * 1e6)
+    return -(-size // _PART_BYTES) if size >= _MULTIPART_FROM else 0
+
+
+def _taken(operation: str, count: float) -> dict[str, float]:
+    """What so many runs of an operation take, each by itself, beside the request that it answers."""
+    one = operations()[operation]
+    return {
+        "lambda_requests": count,
+        "lambda_time": count * one.get("lambda_ms", ASSUMED_MS) / 1000 * FUNCTION_GB,
+        "dynamodb_write": count * one["dynamodb_write_units"],
+        "dynamodb_read": count * one["dynamodb_read_units"],
+        "s3_put": count * one["s3_put"],
+        "s3_get": count * one["s3_get"],
+        "logs": count * _LOG_BYTES / 1e9,
+    }
 
 
 def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
