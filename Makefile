@@ -5,7 +5,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo test check unit integration e2e bench sim format clean
+.PHONY: demo test check unit integration e2e bench costs sim format clean
 
 demo: $(VENV)/.demo
 	@.ci/system-packages demo
@@ -35,6 +35,9 @@ e2e: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@.ci/system-packages test
 	$(BIN)/python -m tests.bench
+
+costs: $(VENV)/.dev
+	SATCHEL_WRITE_COSTS=1 $(BIN)/pytest tests/integration/backend/test_costs.py
 
 sim: $(VENV)/.dev
 	SATCHEL_SIM_SCALE=$(SCALE) $(BIN)/pytest tests/sim --timeout 0

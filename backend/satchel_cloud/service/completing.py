@@ -153,6 +153,7 @@ class _Finish:
         self._new_contents: set[str] = set()
         self.plan: Plan[dict[str, Result]] = Plan({})
         self._tree.learn([n for upload in uploads for n in (upload.node_id, upload.parent_id) if n != ROOT])
+        self._tree.learn_names([(up.parent_id, up.name) for up in uploads if up.base_revision is None])
         contents = [rows.content_key(head.account, name) for upload in uploads if (name := self._content_name(upload))]
         self._there: dict[Key, Item] = ctx.table.get_many(
             [*contents, *(rows.upload_key(upload.upload_id) for upload in uploads)]

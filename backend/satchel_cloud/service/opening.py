@@ -69,12 +69,10 @@ class _Opening:
         nodes = [node for intent in intents for node in (intent.node_id, intent.parent_id) if node != ROOT]
         self._tree.learn(nodes)
         self._there: dict[Key, Item] = ctx.table.get_many(
-            [self._content_key(intent) for intent in intents if intent.sha256]
-            + [
-                rows.entry_key(head.account, intent.parent_id, intent.name)
-                for intent in intents
-                if intent.base_revision is None and intent.if_taken == "fail" and is_name(intent.name)
-            ]
+            self._content_key(intent) for intent in intents if intent.sha256
+        )
+        self._tree.learn_names(
+            [(one.parent_id, one.name) for one in intents if one.base_revision is None and _must_be_free(one)]
         )
 
     def answer(self, intent: UploadIntent) -> dict[str, Any]:
@@ -139,12 +137,12 @@ class _Opening:
         if self._tree.locator(intent.node_id) is not None:
             raise ProblemError("id-taken", "There is a node with this id. Make a new id, or say which revision it had.")
         self._tree.check_folder(intent.parent_id)
-        there = self._there.get(rows.entry_key(self._head.account, intent.parent_id, intent.name))
-        if there and intent.if_taken == "fail":
+        there = self._tree.named(intent.parent_id, intent.name) if _must_be_free(intent) else None
+        if there is not None:
             raise ProblemError(
                 "name-taken",
-                f"“{there['name']}” is in this folder already. Choose another name.",
-                current=rows.read_node(there).to_json(),
+                f"“{there.name}” is in this folder already. Choose another name.",
+                current=there.to_json(),
             )
 
     def _shape(self, upload: Upload) -> dict[str, Any]:
@@ -160,6 +158,10 @@ class _Opening:
 
     def _content_key(self, intent: UploadIntent) -> Key:
         return rows.content_key(self._head.account, f"{intent.sha256}#{intent.size}")
+
+
+def _must_be_free(intent: UploadIntent) -> bool:
+    return intent.if_taken == "fail" and is_name(intent.name)
 
 
 def check_base(tree: Tree, node_id: str, base_revision: str) -> None:

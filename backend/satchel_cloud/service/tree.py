@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from satchel_cloud.adapters import rows
-from satchel_cloud.adapters.table import Item
+from satchel_cloud.adapters.table import Item, Key
 from satchel_cloud.domain.model import ROOT, Node
 from satchel_cloud.domain.names import is_name, name_key
 from satchel_cloud.domain.problems import ProblemError
@@ -19,12 +19,13 @@ _GONE = "There is nothing with this id here. It may have been deleted or moved a
 
 
 class Tree:
-    """One account's tree as it is now. Locators are read once: make a new one for every decision."""
+    """One account's tree as it is now. Every row is read once: make a new one for every decision."""
 
     def __init__(self, ctx: Context, account: str) -> None:
         self._ctx = ctx
         self._account = account
         self._locators: dict[str, Item | None] = {}
+        self._entries: dict[Key, Item | None] = {}
 
     def locator(self, node_id: str) -> Item | None:
         """Where a node was put last, also when it is in the trash; None when the id was never used."""
@@ -37,6 +38,12 @@ class Tree:
         keys = [rows.locator_key(self._account, node_id) for node_id in node_ids]
         found = self._ctx.table.get_many(keys)
         self._locators |= {key[1]: found.get(key) for key in keys}
+
+    def learn_names(self, places: list[tuple[str, str]]) -> None:
+        """Read many entries at once, by folder and name."""
+        keys = [rows.entry_key(self._account, parent_id, name) for parent_id, name in places]
+        found = self._ctx.table.get_many(keys)
+        self._entries |= {key: found.get(key) for key in keys}
 
     def pretend(self, node: Node) -> None:
         """Count a node as there before it is written, for what comes after it in the same commit."""
@@ -71,7 +78,10 @@ class Tree:
 
     def named(self, parent_id: str, name: str) -> Node | None:
         """The node of this name in a folder."""
-        item = self._ctx.table.get(rows.entry_key(self._account, parent_id, name))
+        key = rows.entry_key(self._account, parent_id, name)
+        if key not in self._entries:
+            self._entries[key] = self._ctx.table.get(key)
+        item = self._entries[key]
         return rows.read_node(item) if item else None
 
     def check_folder(self, folder_id: str) -> None:
