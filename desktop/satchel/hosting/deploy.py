@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import mimetypes
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import satchel
 from satchel.hosting import artifacts, emulated, preflight, stack
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.destroy import clear, destroy
-from satchel.hosting.package import Payload, cache_control, payload, stamped
+from satchel.hosting.package import Payload, payload, stamped
 from satchel.hosting.report import Report, resources_of, silent
+from satchel.hosting.site import publish
 
-__all__ = ["DISCOVERY", "Deployment", "deploy", "destroy", "discovery"]
-
-DISCOVERY = ".well-known/satchel.json"
+__all__ = ["Deployment", "deploy", "destroy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +71,5 @@ def deploy(
         if aws.local:
             emulated.restore(aws, name, sent)
         site = site or made["Site"]
-        changed |= _publish(aws, sent, made, site, report)
+        changed |= publish(aws, sent, made, site, report)
     return Deployment(name, site, aws.where, changed, made)
-
-
-def discovery(aws: Aws, made: Mapping[str, str], site: str) -> dict[str, object]:
-    """The discovery document: where a client finds everything."""
-    return {
-        "satchel": 1,
-        "version": satchel.__version__,
-        "site": site,
-        "region": aws.where,
-        "user_pool_id": made["UserPoolId"],
-        "client_id": made["ClientId"],
-        "identity_endpoint": aws.endpoint,
-    }
-
-
-def _publish(aws: Aws, sent: Payload, made: Mapping[str, str], site: str, report: Report) -> bool:
-    """Send what changed of the site, remove what is no longer part of it; False when it was all there."""
-    s3, bucket = aws.client("s3"), made["StaticBucket"]
-    document = json.dumps(discovery(aws, made, site), indent=2).encode()
-    wanted = sent.site_files | {DISCOVERY: document}
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    there = {one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", [])}
-    # The ETag of a plain PUT under SSE-S3 is the content's MD5.
-    changed = {
-        key: content
-        for key, content in wanted.items()
-        if there.get(key) != hashlib.md5(content, usedforsecurity=False).hexdigest()
-    }
-    gone = [key for key in there if key not in wanted]
-    # The pages come last: they must not name a module that is not there yet.
-    for key in sorted(changed, key=lambda key: (key.endswith(".html"), key)):
-        s3.put_object(Bucket=bucket, Key=key, Body=changed[key], **_headers(key))
-    for key in gone:
-        s3.delete_object(Bucket=bucket, Key=key)
-    if not changed and not gone:
-        return False
-    report(f"published the site: {len(changed)} files sent, {len(gone)} removed")
-    if not aws.local:
-        aws.client("cloudfront").create_invalidation(
-            DistributionId=made["DistributionId"],
-            InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
-        )
-    return True
-
-
-def _headers(key: str) -> dict[str, str]:
-    kind = "text/javascript" if key.endswith((".js", ".mjs")) else mimetypes.guess_type(key)[0]
-    kind = kind or "application/octet-stream"
-    if kind.startswith("text/"):
-        kind += "; charset=utf-8"
-    return {"ContentType": kind, "CacheControl": cache_control(key)}

@@ -15,7 +15,8 @@ from satchel.hosting.process import HostingError
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY_MODE = 0o100644
 _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".DS_Store"}
-_ASSETS = "assets/"
+ASSETS = "assets/"
+"""What lies in it is sent under a path that names its content."""
 _UNSTAMPED = "Unstamped"
 _HIDDEN = "****"  # what CloudFormation tells of a parameter with NoEcho
 
@@ -35,9 +36,10 @@ class Payload:
 
     @cached_property
     def template_files(self) -> dict[str, bytes]:
-        """File name to content, with the stamp in its places."""
+        """File name to content, with the stamp in its places. The pipelines are stacks of their own."""
         mark, stamp = _UNSTAMPED.encode(), self.stamp.encode()
-        return {path.name: path.read_bytes().replace(mark, stamp) for path in sorted(self.templates.glob("*.yaml"))}
+        found = [path for path in sorted(self.templates.glob("*.yaml")) if not path.name.startswith("pipeline-")]
+        return {path.name: path.read_bytes().replace(mark, stamp) for path in found}
 
     @cached_property
     def site_files(self) -> dict[str, bytes]:
@@ -46,16 +48,16 @@ class Payload:
         What lies in `assets/` is sent as `assets/DIGEST/`, and the pages say so: a path names its content for ever.
         """
         found = {path.relative_to(self.site).as_posix(): path.read_bytes() for path in _files(self.site)}
-        assets = {path: content for path, content in found.items() if path.startswith(_ASSETS)}
-        versioned = f"{_ASSETS}{digest(assets)[:12]}/"
+        assets = {path: content for path, content in found.items() if path.startswith(ASSETS)}
+        versioned = f"{ASSETS}{digest(assets)[:12]}/"
         pages = {
-            path: content.replace(f"/{_ASSETS}".encode(), f"/{versioned}".encode())
+            path: content.replace(f"/{ASSETS}".encode(), f"/{versioned}".encode())
             if path.endswith(".html")
             else content
             for path, content in found.items()
             if path not in assets
         }
-        return pages | {versioned + path.removeprefix(_ASSETS): content for path, content in assets.items()}
+        return pages | {versioned + path.removeprefix(ASSETS): content for path, content in assets.items()}
 
     @property
     def code_key(self) -> str:
@@ -83,11 +85,6 @@ def payload() -> Payload:
         if (found.code / "__init__.py").is_file() and (found.templates / "satchel.yaml").is_file():
             return found
     raise HostingError("This installation cannot deploy", "It came without the service's code: install it again.")
-
-
-def cache_control(path: str) -> str:
-    """What a file of the site says of its keeping, at the edge and in browsers."""
-    return "public, max-age=31536000, immutable" if path.startswith(_ASSETS) else "no-cache"
 
 
 def stamped(sent: Payload, parameters: Mapping[str, str]) -> Payload:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from satchel.hosting.package import Payload, cache_control, payload, stamped, zip_package
+from satchel.hosting.package import Payload, payload, stamped, zip_package
+from satchel.hosting.site import cache_control
 
 
 @pytest.fixture
