@@ -42,6 +42,13 @@ costs: $(VENV)/.dev
 sim: $(VENV)/.dev
 	SATCHEL_SIM_SCALE=$(SCALE) $(BIN)/pytest tests/sim --timeout 0
 
+# The app for this platform as one file in dist/, and Satchel alone: what the pipelines build with.
+bundle: $(VENV)/.bundle
+	@.ci/system-packages bundle
+	$(BIN)/python desktop/bundle
+
+install: $(VENV)/.app
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -65,3 +72,15 @@ $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.app: pyproject.toml
+	@.ci/system-packages python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.bundle: pyproject.toml
+	@.ci/system-packages python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bundle]'
+	@touch $@ $(VENV)/.app
