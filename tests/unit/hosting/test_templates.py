@@ -27,7 +27,7 @@ def construct(loader: Loader, tag: str, node: yaml.Node) -> Any:
 
 
 Loader.add_multi_constructor("!", construct)
-TEMPLATES = {name: yaml.load(content, Loader) for name, content in payload().template_files.items()}
+TEMPLATES = {path.name: yaml.load(path.read_text(), Loader) for path in sorted(payload().templates.glob("*.yaml"))}
 
 
 SERVICE = {name: template for name, template in TEMPLATES.items() if not name.startswith("pipeline-")}
@@ -107,7 +107,7 @@ def test_no_role_brings_policies_of_others() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_star_for_an_action_or_a_resource_has_its_reason_beside_it(name: str) -> None:
-    text = payload().template_files[name].decode()
+    text = (payload().templates / name).read_text()
     lines = text.splitlines()
     for line in lines_with_a_star(yaml.compose(text)):
         assert "#" in lines[line] or lines[line - 1].strip().startswith("#"), f"{name}:{line + 1}"
@@ -270,7 +270,7 @@ def test_every_exception_from_a_linters_rule_has_its_reason_beside_it(name: str)
     for resource, declared in TEMPLATES[name]["Resources"].items():
         for skipped in declared.get("Metadata", {}).get("checkov", {}).get("skip", []):
             assert len(skipped["comment"].split()) > 3, f"{resource} {skipped['id']}"
-    lines = payload().template_files[name].decode().splitlines()
+    lines = (payload().templates / name).read_text().splitlines()
     for before, line in pairwise(lines):
         assert "ignore_checks" not in line or before.strip().startswith("#"), f"{name}: {line}"
 
