@@ -158,9 +158,9 @@ def _secrets(
 ) -> Iterator[tuple[str, str]]:
     """What CloudFormation hides and a template configuration must name all the same."""
     yield "OriginSecret", secrets.token_urlsafe(32) if fresh else _origin_secret(aws, name)
-    if parameters.get("OidcClientSecret", "") and not oidc_secret:
+    if parameters.get("Federation") == "OIDC" and not oidc_secret:
         raise HostingError(
-            f"The stack {name} signs in by OIDC, and its secret is not here",
+            f"People sign in to {name} by OIDC, and its secret is not here",
             "Put it into the Parameter Store and name it by the pipeline's parameter OidcSecretName.",
         )
     yield "OidcClientSecret", oidc_secret
