@@ -24,7 +24,6 @@ import satchel
 from e2e.cloud_fixture import LocalCloud, wait_until
 from satchel.hosting import deploy, stack
 from satchel.hosting.package import payload
-from satchel.hosting.process import HostingError
 
 CHECKOUT = payload().templates.parent
 STACK = "piped"
@@ -127,8 +126,7 @@ def backend(cloud: LocalCloud, clone: Path) -> Iterator[Pipeline]:
     known = {"Code": bucket, "AWS::StackName": f"{STACK}-backend", "DeployRole.Arn": "arn:aws:iam::000000000000:role/d"}
     with at(cloud):
         yield Pipeline(clone, "backend", CHOICES | known)
-    with contextlib.suppress(HostingError):
-        deploy.destroy(STACK, aws=cloud.aws, erase=STACK)
+    deploy.destroy(STACK, aws=cloud.aws, erase=STACK)
     for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=one["Key"])
     s3.delete_bucket(Bucket=bucket)
