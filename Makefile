@@ -5,7 +5,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo test check unit integration e2e bench costs sim format clean
+.PHONY: demo test check unit integration e2e bench costs sim bundle install format clean
 
 demo: $(VENV)/.demo
 	@.ci/system-packages demo

@@ -185,12 +185,23 @@ def test_no_role_may_do_everything_of_a_service_or_touch_roles_that_are_not_the_
             if role["Type"] != "AWS::IAM::Role":
                 continue
             for statement in statements(role):
+                if statement["Effect"] == "Deny":
+                    continue
                 actions, reached = listed(statement["Action"]), listed(statement["Resource"])
                 assert not [action for action in actions if action.endswith(":*")], name
                 if any(action.startswith("iam:") for action in actions):
                     assert "*" not in reached
                 if "iam:PassRole" in actions:
                     assert "iam:PassedToService" in str(statement["Condition"]), name
+
+
+def test_the_deploy_role_may_not_widen_itself() -> None:
+    role = PIPELINES["pipeline-backend.yaml"]["Resources"]["DeployRole"]
+
+    (denied,) = [statement for statement in statements(role) if statement["Effect"] == "Deny"]
+
+    assert "iam:*" in denied["Action"]
+    assert "role/${AWS::StackName}-*" in denied["Resource"][0]["Sub"]
 
 
 def test_the_build_that_runs_untried_code_may_change_nothing() -> None:
@@ -214,7 +225,12 @@ def test_the_stack_is_not_made_of_the_pipelines() -> None:
 
 def test_a_policy_of_the_deploy_role_fits_into_what_iam_takes() -> None:
     role = PIPELINES["pipeline-backend.yaml"]["Resources"]["DeployRole"]
-    longest = {"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-2", "AWS::AccountId": "1" * 12}
+    longest = {
+        "AWS::Partition": "aws-us-gov",
+        "AWS::Region": "ap-southeast-2",
+        "AWS::AccountId": "1" * 12,
+        "AWS::StackName": "s" * 40,
+    }
     text = str(list(statements(role))).replace(" ", "")
     for name, value in {**longest, "AWS::URLSuffix": "amazonaws.com", "Stack": "s" * 24}.items():
         text = text.replace(f"${{{name}}}", value)
