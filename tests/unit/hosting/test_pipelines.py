@@ -236,3 +236,19 @@ def test_a_policy_of_the_deploy_role_fits_into_what_iam_takes() -> None:
         text = text.replace(f"${{{name}}}", value)
 
     assert len(text) < 10_240
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_page_about_pipelines_gives_what_a_template_asks_for(name: str) -> None:
+    page = (CHECKOUT / "docs" / "pipelines.md").read_text()
+    (command,) = [block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if name in block]
+    given = set(re.findall(r"(\w+)=", command.split("--parameter-overrides")[1]))
+    declared = PIPELINES[name]["Parameters"]
+
+    assert given <= declared.keys()
+    assert {parameter for parameter, one in declared.items() if "Default" not in one} <= given
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_can_be_created_without_a_bucket(name: str) -> None:
+    assert (payload().templates / name).stat().st_size < 51_200

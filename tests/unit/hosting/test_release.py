@@ -147,7 +147,7 @@ def test_what_a_failed_creation_left_has_to_go_first(tmp_path: Path, aws: Script
     dead = {"StackName": "satchel", "CreationTime": 0, "StackStatus": "ROLLBACK_COMPLETE"}
     aws.says("cloudformation", "describe_stacks", {"Stacks": [dead]})
 
-    with pytest.raises(HostingError, match="satchel destroy satchel"):
+    with pytest.raises(HostingError, match="satchel destroy --stack satchel"):
         release.package(aws, "satchel", bucket="code", out=tmp_path, given={}, oidc_secret="", report=silent)
 
     assert not aws.was_asked("put_object")
