@@ -62,7 +62,8 @@ def package(
     found = stack.describe(aws, name)
     if found is not None and found["StackStatus"] in stack.DEAD - {"REVIEW_IN_PROGRESS"}:
         raise HostingError(
-            f"The stack {name} is what a failed creation left", f"Run `satchel destroy --stack {name}`, then start again."
+            f"The stack {name} is what a failed creation left",
+            f"Run `satchel destroy --stack {name}`, then start the pipeline again.",
         )
     if found is not None and found["StackStatus"] == "REVIEW_IN_PROGRESS":
         found = None  # a first change set that nobody executed: there is nothing yet
