@@ -48,8 +48,12 @@ def revision_key(account: str, node_id: str, revision_id: str) -> Key:
     return f"A#{account}#R#{node_id}", revision_id
 
 
+def contents_pk(account: str) -> str:
+    return f"A#{account}#H"
+
+
 def content_key(account: str, content: str) -> Key:
-    return f"A#{account}#H", content
+    return contents_pk(account), content
 
 
 def trash_key(account: str, at_ms: int, node_id: str) -> Key:

@@ -17,6 +17,8 @@ from .context import Context
 T = TypeVar("T")
 ATTEMPTS = 9
 LOG_DAYS = 90
+RECONCILE_MS = 7 * rows.DAY_MS
+"""How often an account's use is counted anew."""
 ROOM = 98
 """Actions that a commit may bring beside the head and the change row."""
 
@@ -43,7 +45,7 @@ def commit(ctx: Context, account: str, decide: Callable[[Head], Plan[T]]) -> T:
         if not plan.actions:
             return plan.result
         try:
-            ctx.table.write([*plan.actions, _advance(head, plan), _log(ctx, head, plan)])
+            ctx.table.write([*plan.actions, _advance(ctx, head, plan), _log(ctx, head, plan)])
         except ConflictError:
             ctx.measures["CommitConflicts"] += 1
             ctx.pause(attempt)
@@ -52,14 +54,18 @@ def commit(ctx: Context, account: str, decide: Callable[[Head], Plan[T]]) -> T:
     raise ProblemError("busy", "Others are changing this account at the moment. Try again in a few seconds.")
 
 
-def _advance(head: Head, plan: Plan[Any]) -> Action:
+def _advance(ctx: Context, head: Head, plan: Plan[Any]) -> Action:
+    key = rows.head_key(head.account)
     return update(
-        rows.head_key(head.account),
-        "SET #sequence = :next, #used_bytes = #used_bytes + :added",
+        key,
+        "SET #sequence = :next, #used_bytes = #used_bytes + :added, "
+        # From the first commit on the janitor comes back to check the account's use.
+        "#due_shard = if_not_exists(#due_shard, :due_shard), #due_ms = if_not_exists(#due_ms, :due_ms)",
         "#sequence = :seen",
         next=head.sequence + 1,
         seen=head.sequence,
         added=plan.added_bytes,
+        **rows.due(key, ctx.now_ms() + RECONCILE_MS),
     )
 
 

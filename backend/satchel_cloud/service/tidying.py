@@ -9,11 +9,13 @@ from satchel_cloud.adapters.table import Action, ConflictError, Item, Key, delet
 from satchel_cloud.domain.model import CompleteItem, Node, Revision
 from satchel_cloud.domain.problems import ProblemError
 
+from .committing import RECONCILE_MS
 from .completing import KEPT_S, complete
 from .context import Context
 from .sending import mark_aborted
 
 _LATER_MS = 3600 * 1000
+_PAGE = 1000
 _GRACE_MS = rows.DAY_MS
 """How long content that nothing refers to is kept: an upload may be about to refer to it."""
 
@@ -43,6 +45,8 @@ def _due(ctx: Context, key: Key) -> Item | None:
 def _tidy(ctx: Context, key: Key, item: Item, in_time: Callable[[], bool]) -> str:
     parts = key[0].split("#")
     account = parts[1]
+    if key == rows.head_key(account):
+        return _reconcile(ctx, account, in_time)
     match parts[2] if parts[0] == "A" else parts[0]:
         case "U":
             return _upload(ctx, item)
@@ -63,6 +67,39 @@ def postpone(ctx: Context, key: Key, by_ms: int = _LATER_MS) -> None:
         ctx.table.write([change])
     except ConflictError:
         return
+
+
+def _reconcile(ctx: Context, account: str, in_time: Callable[[], bool]) -> str:
+    """Count an account's use anew: the bytes of all content that it keeps. Corrects what nobody changed meanwhile."""
+    key = rows.head_key(account)
+    head = ctx.table.get(key) or {}
+    counted, after = 0, None
+    while True:
+        page = ctx.table.query(rows.contents_pk(account), after=after, limit=_PAGE)
+        counted += sum(item["size"] for item in page)
+        if len(page) < _PAGE:
+            break
+        after = page[-1]["SK"]
+        if not in_time():
+            postpone(ctx, key, rows.DAY_MS)
+            return "unreconciled"
+    drift = counted - head["used_bytes"]
+    change = update(
+        key,
+        "SET #used_bytes = :counted, #due_ms = :at",
+        "#sequence = :sequence AND #used_bytes = :used",
+        counted=counted,
+        at=ctx.now_ms() + RECONCILE_MS,
+        sequence=head["sequence"],
+        used=head["used_bytes"],
+    )
+    try:
+        ctx.table.write([change])
+    except ConflictError:
+        postpone(ctx, key)
+        return "unreconciled"
+    ctx.measures["UsageDriftBytes"] += abs(drift)
+    return "corrected" if drift else "reconciled"
 
 
 def _upload(ctx: Context, item: Item) -> str:
