@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import secrets
 import subprocess
 import sys
 import sysconfig
@@ -13,7 +15,7 @@ import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +49,12 @@ Loader.add_multi_constructor("!", construct)
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One of the templates in the clone, with what its references stand for."""
+    """One of the templates in the clone, with what its references stand for. None of its conditions is met."""
 
     clone: Path
     name: str
     known: Mapping[str, str]
+    cloud: LocalCloud
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -59,10 +62,10 @@ class Pipeline:
         return dict(yaml.load(text, Loader)["Resources"])
 
     def build(self, project: str, **more: str) -> Path:
-        """Run the project's buildspec as CodeBuild does; where its artifacts are, for the next stage alone."""
-        properties = self.resources[project]["Properties"]
-        variables = properties["Environment"].get("EnvironmentVariables", [])
-        given = {one["Name"]: self.meant(one["Value"]) for one in variables if "If" not in one}
+        """Run the project's buildspec with the rights of its role; returns the folder of its artifacts."""
+        properties = self.meant(self.resources[project]["Properties"])
+        given = {one["Name"]: one["Value"] for one in properties["Environment"].get("EnvironmentVariables", [])}
+        given |= self.rights(properties["ServiceRole"].removesuffix(".Arn"))
         spec = yaml.safe_load((self.clone / properties["Source"]["BuildSpec"]).read_text())
         for phase in ("install", "pre_build", "build", "post_build"):
             for command in spec["phases"].get(phase, {}).get("commands", []):
@@ -82,17 +85,38 @@ class Pipeline:
         """Its configuration."""
         stages = {one["Name"]: one["Actions"] for one in self.resources["Pipeline"]["Properties"]["Stages"]}
         found = next(one for one in stages[stage] if one.get("Name") == action)
-        return {key: self.meant(value) for key, value in found["Configuration"].items()}
+        return dict(self.meant(found["Configuration"]))
 
-    def meant(self, value: Any) -> str:
+    def rights(self, role: str) -> dict[str, str]:
+        """What a build of that role finds in its environment: the key of a user with the role's policies."""
+        iam, user = self.cloud.aws.client("iam"), f"{STACK}-{self.name}-{role}-{secrets.token_hex(4)}"
+        iam.create_user(UserName=user)
+        for policy in self.meant(self.resources[role]["Properties"]["Policies"]):
+            document = json.dumps(policy["PolicyDocument"])
+            iam.put_user_policy(UserName=user, PolicyName=policy["PolicyName"], PolicyDocument=document)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.endpoint,
+            "AWS_REGION": self.cloud.region,
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+            "NO_PROXY": "*",
+        }
+
+    def meant(self, value: Any) -> Any:
+        """`value` with its references followed. One to what is not known here stands for its own name."""
+        if isinstance(value, list):
+            return [one for one in map(self.meant, value) if one is not None]
         if not isinstance(value, dict):
-            return str(value)
-        ((function, argument),) = value.items()
-        if function == "Sub":
-            for name, text in self.known.items():
-                argument = argument.replace(f"${{{name}}}", text)
-            return str(argument)
-        return self.known[argument]
+            return value
+        if set(value) == {"If"}:
+            return self.meant(value["If"][2])
+        if set(value) in ({"Ref"}, {"GetAtt"}):
+            (name,) = value.values()
+            return None if name == "AWS::NoValue" else self.known.get(name, name)
+        if set(value) == {"Sub"}:
+            return re.sub(r"\$\{([\w:.]+)\}", lambda found: self.known[found[1]], value["Sub"])
+        return {key: self.meant(one) for key, one in value.items()}
 
 
 def environment(clone: Path) -> dict[str, str]:
@@ -123,26 +147,19 @@ def backend(cloud: LocalCloud, clone: Path) -> Iterator[Pipeline]:
     """The backend's pipeline, with a bucket for code; the stack that it makes is gone afterwards."""
     s3, bucket = cloud.aws.client("s3"), f"{STACK}-code"
     s3.create_bucket(Bucket=bucket)
-    known = {"Code": bucket, "AWS::StackName": f"{STACK}-backend", "DeployRole.Arn": "arn:aws:iam::000000000000:role/d"}
-    with at(cloud):
-        yield Pipeline(clone, "backend", CHOICES | known)
+    known = {"Code": bucket, "DeployRole.Arn": f"arn:aws:iam::{cloud.aws.account}:role/deploy"}
+    yield Pipeline(clone, "backend", surroundings(cloud) | known, cloud)
     deploy.destroy(STACK, aws=cloud.aws, erase=STACK)
     for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=one["Key"])
     s3.delete_bucket(Bucket=bucket)
 
 
-@contextlib.contextmanager
-def at(cloud: LocalCloud) -> Iterator[None]:
-    """Builds go to the local cloud, as in AWS they go to AWS."""
-    assert cloud.aws.key is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
-        patch.setenv("AWS_REGION", cloud.region)
-        patch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.key[0])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.key[1])
-        patch.setenv("NO_PROXY", "*")
-        yield
+def surroundings(cloud: LocalCloud) -> dict[str, str]:
+    """What the references of both templates stand for."""
+    own = {"Partition": "aws", "Region": cloud.region, "AccountId": cloud.aws.account, "StackName": f"{STACK}-pipeline"}
+    arns = {"Code.Arn": f"arn:aws:s3:::{STACK}-code", "Artifacts.Arn": f"arn:aws:s3:::{STACK}-artifacts"}
+    return CHOICES | arns | {f"AWS::{name}": value for name, value in own.items()}
 
 
 @pytest.fixture(scope="module")
@@ -190,20 +207,24 @@ def execute(cloud: LocalCloud, pipeline: Pipeline, kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def bundles(clone: Path, backend: Pipeline) -> Path:
+def bundles(cloud: LocalCloud, clone: Path) -> Path:
     """The folder that the Linux build hands on."""
-    return Pipeline(clone, "desktop", backend.known).build("LinuxProject")
+    return Pipeline(clone, "desktop", surroundings(cloud), cloud).build("LinuxProject")
 
 
 @pytest.fixture(scope="module")
-def published(clone: Path, backend: Pipeline, deployed: dict[str, str], bundles: Path) -> dict[str, str]:
-    """The outputs of the stack, once its site, app and manifest are there."""
-    publish(clone, backend, bundles)
+def desktop(cloud: LocalCloud, clone: Path, deployed: dict[str, str], bundles: Path) -> Pipeline:
+    """The desktop's pipeline, once it has published site, app and manifest."""
+    told = {name: deployed[name] for name in ("StaticBucket", "DistributionId")}
+    pipeline = Pipeline(clone, "desktop", surroundings(cloud) | told, cloud)
+    pipeline.build("SiteProject", CODEBUILD_SRC_DIR_Linux=str(bundles))
+    return pipeline
+
+
+@pytest.fixture
+def published(desktop: Pipeline, deployed: dict[str, str]) -> dict[str, str]:
+    """The outputs of the stack whose site and app are there."""
     return deployed
-
-
-def publish(clone: Path, backend: Pipeline, bundles: Path) -> None:
-    Pipeline(clone, "desktop", backend.known).build("SiteProject", CODEBUILD_SRC_DIR_Linux=str(bundles))
 
 
 def fetched(cloud: LocalCloud, made: dict[str, str], path: str) -> tuple[bytes, str]:
@@ -237,7 +258,7 @@ def test_a_second_run_keeps_the_secret_and_what_was_set_before(
         return str(found["Environment"]["Variables"]["ORIGIN_SECRET"])
 
     before = secret()
-    again = Pipeline(backend.clone, "backend", {**backend.known, "Settings": "UrlSeconds=61"})
+    again = replace(backend, known={**backend.known, "Settings": "UrlSeconds=61"})
     execute(cloud, again, prepare(cloud, again, again.build("PackageProject")))
 
     after = stack.parameters_of(stack.describe(cloud.aws, STACK))
@@ -284,7 +305,7 @@ def test_the_bundled_app_runs(bundles: Path, tmp_path: Path) -> None:
 
 
 def test_publishing_again_keeps_earlier_versions_and_nothing_of_an_earlier_build(
-    cloud: LocalCloud, clone: Path, backend: Pipeline, published: dict[str, str], bundles: Path
+    cloud: LocalCloud, desktop: Pipeline, published: dict[str, str], bundles: Path
 ) -> None:
     s3, bucket = cloud.aws.client("s3"), published["StaticBucket"]
     version, build = (
@@ -295,7 +316,7 @@ def test_publishing_again_keeps_earlier_versions_and_nothing_of_an_earlier_build
         s3.put_object(Bucket=bucket, Key=key, Body=b"earlier")
     before = keys(s3, bucket) - {build, "stale.html"}
 
-    publish(clone, backend, bundles)
+    desktop.build("SiteProject", CODEBUILD_SRC_DIR_Linux=str(bundles))
 
     assert keys(s3, bucket) == before
     assert version in before
