@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import json
 import secrets
 import urllib.parse
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from e2e.cloud_fixture import LocalCloud, wait_until
+from satchel.cli import main
+from satchel.hosting import local, stack
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +67,49 @@ def test_messages_that_mean_nothing_are_not_kept_coming_back(cloud: LocalCloud) 
     assert waiting() > 0
 
     wait_until(lambda: waiting() == 0)
+
+
+def test_what_cannot_be_processed_lands_in_the_dead_letters_and_can_be_replayed(
+    cloud: LocalCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs = cloud.aws.client("sqs")
+    queues = {
+        one.logical_id: one.physical_id for one in stack.resources(cloud.aws, local.STACK) if "SQS::Queue" in one.kind
+    }
+    ingest, dead = queues["IngestQueue"], queues["IngestDeadLetters"]
+    replayed = ["replay", "--local", "--state", str(cloud.state), "--json"]
+    upload_id = secrets.token_hex(16)
+
+    def letters() -> int:
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+    def said(*more: str) -> list[dict[str, Any]]:
+        capsys.readouterr()
+        assert main([*replayed, *more]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    with quick_retries(sqs, ingest), cloud.serving_with("ingest", TABLE="no-such-table"):
+        record = {"eventTime": "2026-11-23T12:00:00.000Z", "s3": {"object": {"key": f"c/nobody/{upload_id}"}}}
+        sqs.send_message(QueueUrl=ingest, MessageBody=json.dumps({"Records": [record]}), DelaySeconds=0)
+        sqs.send_message(QueueUrl=ingest, MessageBody="nonsense", DelaySeconds=0)
+        wait_until(lambda: letters() == 2, 60)
+
+    assert {tuple(one["uploads"]) for one in said("--dry-run")} == {(upload_id,), ()}
+    assert letters() == 2
+    assert [one["replayed"] for one in said()] == [True, True]
+    assert letters() == 0
+    assert said() == []
+
+    wait_until(lambda: any(upload_id in line and "not-found" in line for line in cloud.log("ingest")))
+
+
+@contextlib.contextmanager
+def quick_retries(sqs: Any, queue: str) -> Iterator[None]:
+    """A message that fails comes back at once; the template's six minutes are for real functions."""
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)

@@ -17,7 +17,7 @@ def run(options: argparse.Namespace, out: Output) -> int:
     """The exit code. Raises the `SatchelError` family."""
     if options.command in ("app", None):
         return _app()
-    if options.command in ("demo", "local", "deploy", "destroy", "user"):
+    if options.command in ("demo", "local", "deploy", "destroy", "replay", "user"):
         from . import hosting  # noqa: PLC0415 - boto3 and all that
 
         return hosting.run(options, out)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from satchel.core.errors import EXIT_DONE
-from satchel.hosting import demo, deploy, destroy, local
+from satchel.hosting import demo, deploy, destroy, local, replay
 from satchel.hosting.local import LocalStatus
 
 from . import costs, users
@@ -17,7 +17,9 @@ def run(options: argparse.Namespace, out: Output) -> int:
     """The exit code. Raises the `SatchelError` family."""
     if options.command == "demo":
         return _demo(options, out)
-    {"deploy": _deploy, "destroy": _destroy, "local": _local, "user": users.run}[options.command](options, out)
+    {"deploy": _deploy, "destroy": _destroy, "local": _local, "replay": _replay, "user": users.run}[options.command](
+        options, out
+    )
     return EXIT_DONE
 
 
@@ -52,6 +54,19 @@ def _destroy(options: argparse.Namespace, out: Output) -> None:
             options.stack, region=options.region, profile=options.profile, erase=options.erase, report=steps.say
         )
     out.document({"destroyed": options.stack})
+
+
+def _replay(options: argparse.Namespace, out: Output) -> None:
+    """One message a line, also under `--json`."""
+    name, aws, _ = users.deployment(options)
+    count = 0
+    for letter in replay.replay(name, aws, dry_run=options.dry_run):
+        count += 1
+        out.document(letter)
+        uploads = f"upload {', '.join(letter.uploads)}" if letter.uploads else "not from S3"
+        out.line(f"{letter.message_id}  {uploads}")
+    verb = "waiting" if options.dry_run else "put back into the queue"
+    out.line(f"{count or 'no'} message{'' if count == 1 else 's'} {verb}", err=True)
 
 
 def _local(options: argparse.Namespace, out: Output) -> None:

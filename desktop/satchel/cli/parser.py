@@ -113,6 +113,9 @@ def _hosting(add, both) -> None:  # type: ignore[no-untyped-def] # as above
         else:
             one.add_argument("--erase", metavar="NAME", help="the stack's name again, to delete what users keep")
     _users(add, both)
+    again = add("replay", "Give uploads that could not be finished another try, for the administrator")
+    _deployment(again)
+    again.add_argument("--dry-run", action="store_true", help="only say which there are")
 
 
 def _users(add, both) -> None:  # type: ignore[no-untyped-def] # as above
@@ -127,12 +130,7 @@ def _users(add, both) -> None:  # type: ignore[no-untyped-def] # as above
         ("quota", "say how much one account may keep"),
     ):
         one = actions.add_parser(name, help=text, description=text, parents=[both])
-        where = one.add_mutually_exclusive_group(required=True)
-        where.add_argument("--stack", metavar="NAME", help="the deployment in AWS")
-        where.add_argument("--local", action="store_true", help="the local cloud")
-        one.add_argument("--state", metavar="DIR", help="where the local cloud keeps everything")
-        one.add_argument("--region", metavar="REGION")
-        one.add_argument("--profile", metavar="NAME")
+        _deployment(one)
         if name != "list":
             one.add_argument("--email", required=True, metavar="E")
         if name == "add":
@@ -142,6 +140,16 @@ def _users(add, both) -> None:  # type: ignore[no-untyped-def] # as above
             one.add_argument("--again", action="store_true", help="a new invitation for one who has not signed in yet")
         if name == "quota":
             one.add_argument("size", type=_own_size, metavar="SIZE", help="500MB, 20GB, none, or default: everybody's")
+
+
+def _deployment(one: argparse.ArgumentParser) -> None:
+    """Which deployment an administrator's command is about."""
+    where = one.add_mutually_exclusive_group(required=True)
+    where.add_argument("--stack", metavar="NAME", help="the deployment in AWS")
+    where.add_argument("--local", action="store_true", help="the local cloud")
+    one.add_argument("--state", metavar="DIR", help="where the local cloud keeps everything")
+    one.add_argument("--region", metavar="REGION")
+    one.add_argument("--profile", metavar="NAME")
 
 
 def _duration(text: str) -> int:

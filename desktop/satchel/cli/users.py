@@ -35,15 +35,21 @@ def run(options: argparse.Namespace, out: Output) -> None:
 
 
 def _directory(options: argparse.Namespace) -> Directory:
+    name, aws, site = deployment(options)
+    return Directory.of(name, aws, site)
+
+
+def deployment(options: argparse.Namespace) -> tuple[str, Aws, str | None]:
+    """The stack that the options name, the way to it, and its site where that is not what the stack says."""
     if options.local:
         state = Path(options.state).absolute() if options.state else None
         found = local.status(state)
         if found.site is not None and not found.running:
             raise UsageError("The local cloud is not running", "Start it with `satchel local up`.")
-        return Directory.of(local.STACK, local.administrator(state), found.site)
+        return local.STACK, local.administrator(state), found.site
     if options.state:
         raise UsageError("--state is for --local only", "A deployment in AWS is named by --stack and --region.")
-    return Directory.of(options.stack, Aws(options.region, options.profile))
+    return options.stack, Aws(options.region, options.profile), None
 
 
 def _list(directory: Directory, out: Output) -> None:
