@@ -103,6 +103,12 @@ class Pipeline:
             "NO_PROXY": "*",
         }
 
+    def cloudformation(self) -> Any:
+        """A client with the rights of the pipeline itself."""
+        own = self.rights("PipelineRole")
+        key = (own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"])
+        return replace(self.cloud.aws, key=key).client("cloudformation")
+
     def meant(self, value: Any) -> Any:
         """`value` with its references followed. One to what is not known here stands for its own name."""
         if isinstance(value, list):
@@ -175,7 +181,7 @@ def prepare(cloud: LocalCloud, pipeline: Pipeline, packaged: Path) -> str:
     assert asked["ActionMode"] == "CHANGE_SET_REPLACE"
     kind = "CREATE" if stack.describe(cloud.aws, asked["StackName"]) is None else "UPDATE"
     given = json.loads(handed_on(packaged, asked["TemplateConfiguration"]))
-    client, named = cloud.aws.client("cloudformation"), {key: asked[key] for key in ("StackName", "ChangeSetName")}
+    client, named = pipeline.cloudformation(), {key: asked[key] for key in ("StackName", "ChangeSetName")}
     with contextlib.suppress(client.exceptions.ClientError):
         client.delete_change_set(**named)
     client.create_change_set(
@@ -198,7 +204,7 @@ def handed_on(folder: Path, file: str) -> str:
 
 def execute(cloud: LocalCloud, pipeline: Pipeline, kind: str) -> None:
     """CodePipeline's action CHANGE_SET_EXECUTE."""
-    asked, client = pipeline.action("Deploy", "Execute"), cloud.aws.client("cloudformation")
+    asked, client = pipeline.action("Deploy", "Execute"), pipeline.cloudformation()
     assert asked["ActionMode"] == "CHANGE_SET_EXECUTE"
     named = {"StackName": asked["StackName"], "ChangeSetName": asked["ChangeSetName"]}
     wait_until(lambda: client.describe_change_set(**named)["Status"] == "CREATE_COMPLETE", 60)
