@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -31,9 +33,14 @@ class Part:
 
 
 class Objects:
-    def __init__(self, client: Any, bucket: str) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], Any], bucket: str) -> None:
+        """`connect` makes the client at its first use: most requests only sign, and need none."""
+        self._connect = connect
         self._bucket = bucket
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connect()
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None when it is not there (without ListBucket S3 says 403 for that)."""
