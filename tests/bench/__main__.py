@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import startup
+from . import dollars, functions, startup
 from .measure import BenchError, Result
 
-BENCHES: dict[str, Callable[[int], Result]] = {"help": startup.cli_help, "first-frame": startup.first_frame}
+BENCHES: dict[str, Callable[[int], Result]] = {
+    "help": startup.cli_help,
+    "first-frame": startup.first_frame,
+    **functions.BENCHES,
+}
 FOLDER = Path("build") / "bench"
 
 
@@ -39,16 +43,20 @@ def main() -> int:
     if results:
         print(table(results))
         print(f"\nwritten to {written(results)}")
+    if not asked.names:
+        print(f"\n{dollars.table()}")
     return 1 if failed else 0
 
 
 def table(results: list[Result]) -> str:
-    rows = [("", "median", "goal", "baseline", "median", "ratio")]
+    rows = [("", "median", "goal", "baseline", "median", "ratio", "goal", "memory, MB")]
     for result in results:
         goal = "" if result.goal is None else f"{result.goal:.2f} s"
-        ratio = f"{result.median / result.baseline_median:.1f}"
+        ratio = f"{result.median / result.baseline_median:.2f}"
+        part = "" if result.goal_ratio is None else f"{result.goal_ratio:.2f}"
+        peak = "" if result.peak_mb is None else "{:.0f} ({:.0f})".format(*result.peak_mb)
         baseline = (result.baseline_name, f"{result.baseline_median:.3f} s")
-        rows.append((result.name, f"{result.median:.3f} s", goal, *baseline, ratio))
+        rows.append((result.name, f"{result.median:.3f} s", goal, *baseline, ratio, part, peak))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 

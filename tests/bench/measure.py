@@ -20,13 +20,19 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds of every run of one subject and of its baseline; `goal` is what the project wants to reach here."""
+    """Seconds of every run of one subject and of its baseline.
+
+    `goal` is what the project wants to reach here, in seconds, `goal_ratio` as a part of the baseline; `peak_mb` is the
+    memory of both.
+    """
 
     name: str
     baseline_name: str
     seconds: tuple[float, ...]
     baseline_seconds: tuple[float, ...]
     goal: float | None = None
+    goal_ratio: float | None = None
+    peak_mb: tuple[float, float] | None = None
 
     @property
     def median(self) -> float:
@@ -46,6 +52,8 @@ class Result:
             "baseline_runs_s": [round(value, 4) for value in self.baseline_seconds],
             "ratio": round(self.median / self.baseline_median, 2),
             "goal_s": self.goal,
+            "goal_ratio": self.goal_ratio,
+            "peak_mb": None if self.peak_mb is None else [round(value, 1) for value in self.peak_mb],
         }
 
 
