@@ -155,7 +155,8 @@ def backend(cloud: LocalCloud, clone: Path) -> Iterator[Pipeline]:
     s3.create_bucket(Bucket=bucket)
     known = {"Code": bucket, "DeployRole.Arn": f"arn:aws:iam::{cloud.aws.account}:role/deploy"}
     yield Pipeline(clone, "backend", surroundings(cloud) | known, cloud)
-    deploy.destroy(STACK, aws=cloud.aws, erase=STACK)
+    if stack.describe(cloud.aws, STACK) is not None:
+        deploy.destroy(STACK, aws=cloud.aws, erase=STACK)
     for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=one["Key"])
     s3.delete_bucket(Bucket=bucket)
@@ -209,7 +210,13 @@ def execute(cloud: LocalCloud, pipeline: Pipeline, kind: str) -> None:
     named = {"StackName": asked["StackName"], "ChangeSetName": asked["ChangeSetName"]}
     wait_until(lambda: client.describe_change_set(**named)["Status"] == "CREATE_COMPLETE", 60)
     client.execute_change_set(**named)
-    wait_until(lambda: (stack.describe(cloud.aws, STACK) or {})["StackStatus"] == f"{kind}_COMPLETE", 120)
+    assert wait_until(lambda: ended(cloud, kind), 120) == f"{kind}_COMPLETE"
+
+
+def ended(cloud: LocalCloud, kind: str) -> str | None:
+    """The status that the stack has come to; None as long as it is on the way."""
+    status = str((stack.describe(cloud.aws, STACK) or {}).get("StackStatus", ""))
+    return status if status.startswith((kind, "ROLLBACK")) and not status.endswith("IN_PROGRESS") else None
 
 
 @pytest.fixture(scope="module")
