@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from satchel_cloud.service.context import context
+from soundness import unsound, world
 
 from .conftest import ALICE, Runtime, Service, new_id, new_token
-from .soundness import unsound, world
 from .test_costs import MIB, multipart
 
 Step = Callable[[], Any]

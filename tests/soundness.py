@@ -19,6 +19,11 @@ class World:
     rows: list[Row]
     objects: dict[str, int]
 
+    def of_accounts(self, accounts: set[str]) -> World:
+        """What belongs to some accounts only."""
+        rows = [row for row in self.rows if {row.get("account"), *row["PK"].split("#")} & accounts]
+        return World(rows, {key: size for key, size in self.objects.items() if key.split("/")[1] in accounts})
+
     def of(self, account: str, kind: str) -> list[Row]:
         """Rows by the part of their partition key that follows the account's id."""
         return [row for row in self.rows if row["PK"].split("#")[:3] == ["A", account, kind]]
