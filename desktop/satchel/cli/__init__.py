@@ -21,10 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         # A service manager's goodbye: end cleanly, and go on at the next start.
         signal.signal(signal.SIGTERM, _terminated)
-    parser = make_parser()
-    options = parser.parse_args(given)
-    out = Output(json=options.json)
+    out = Output(json="--json" in given)
     try:
+        options = make_parser().parse_args(given)
         from . import commands  # noqa: PLC0415 - not for --help
 
         return commands.run(options, out)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import NoReturn
 
 from satchel import __version__
+from satchel.core.errors import UsageError
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises what it has to say, so that it is told as everything else is: in words, or as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].upper() + message[1:], f"`{self.prog} --help` tells what can be typed.")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Every command takes `--json`, before or after its name."""
-    both = argparse.ArgumentParser(add_help=False)
+    both = Parser(add_help=False)
     both.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, one document a line")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="satchel",
         description="Drop a file, get a link; keep a folder in step. Without a command, the window opens.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not signed in, 4 offline. SATCHEL_HOME moves all it keeps.",

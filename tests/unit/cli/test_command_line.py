@@ -50,10 +50,14 @@ def test_a_command_loads_no_window_and_no_aws(tmp_path) -> None:  # type: ignore
 @pytest.mark.parametrize(
     "words", [["put"], ["nonsense"], ["login", "x"], ["root"], ["link", "a", "--expires", "soon"], ["deploy"]]
 )
-def test_a_wrong_command_line_ends_with_2(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == 2
+def test_a_wrong_command_line_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "--help` tells what can be typed" in capsys.readouterr().err
+
+    assert main([*words, "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert json.loads(said.err)["error"]["code"] == "usage"
 
 
 def test_names_cannot_steer_the_terminal() -> None:
