@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -122,3 +124,11 @@ def test_a_bad_request_is_told_what_is_wrong(body: Any, word: str) -> None:
     with pytest.raises(ProblemError) as caught:
         parse.batch(body, "uploads", parse.complete_item, 100)
     assert word in caught.value.detail
+
+
+@pytest.mark.parametrize("handler", ["api", "public", "ingest", "janitor", "identity"])
+def test_a_function_starts_without_what_it_does_not_need(handler: str) -> None:
+    code = f"import sys, satchel_cloud.handlers.{handler}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"boto3", "s3transfer", "botocore.docs"} | ({"botocore"} if handler == "identity" else set())
+    assert heavy & set(loaded) == set()
