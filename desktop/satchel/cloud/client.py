@@ -31,7 +31,7 @@ from satchel.core.model import (
 )
 from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
 
-from .http import Http, Reply, not_the_service, refusal
+from .http import Http, Reply, not_the_service, referring, refusal
 
 T = TypeVar("T")
 
@@ -210,7 +210,7 @@ class Cloud:
         if reply.status == 401 and self._refresh is not None:
             reply = self._exchange(method, url, content, self._refresh(token))
         if reply.status == 401:
-            raise NotSignedInError("The session has ended", "Sign in again.")
+            raise referring(NotSignedInError("The session has ended", "Sign in again."), reply)
         if not 200 <= reply.status < 300:
             if 300 <= reply.status < 400:
                 raise not_the_service()

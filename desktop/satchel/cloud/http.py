@@ -135,15 +135,15 @@ def busy_error(reply: Reply) -> BusyError | None:
         f"It answered {reply.status}; try again in a moment.",
         retry_after=_retry_after(reply),
     )
-    return _referring(busy, reply)
+    return referring(busy, reply)
 
 
 def refusal(reply: Reply) -> SatchelError:
     """The error for any reply that is not a success: a problem document, the gateway's body, or neither."""
-    return _referring(_refusal(reply), reply)
+    return referring(_refusal(reply), reply)
 
 
-def _referring(error: E, reply: Reply) -> E:
+def referring(error: E, reply: Reply) -> E:
     """`error`, with the id that leads to the service's own word on it."""
     error.reference = error.reference or reply.reference
     log.info("the service answered %d: %s, reference %s", reply.status, error.code, error.reference)
