@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import json
 import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from integration.cloud.site import Clock, Site, cloud
 from satchel.cloud import Cloud, PublicLinks, discover
 from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError, UsageError
 from satchel.core.model import Discovery, FolderIntent, LinkIntent, PartToSign, UploadIntent
-from satchel.core.ports import SystemIds
 
 NODE = {"node_id": "a" * 32, "parent_id": "root", "name": "n", "kind": "folder", "sequence": 3}
 PROBLEM = {
@@ -25,77 +21,6 @@ PROBLEM = {
     "current": NODE,
     "missing_parts": [2, 3],
 }
-
-
-class Site:
-    """Answers from a list, the last one for ever, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                site.asked.append((self.command, self.path, dict(self.headers.items()), json.loads(body or b"null")))
-                status, headers, content = site.answers.pop(0) if len(site.answers) > 1 else site.answers[0]
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PATCH = do_DELETE = answer
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def json(self, value: Any, status: int = 200, kind: str = "application/json", **headers: str) -> None:
-        self.answers.append((status, {"content-type": kind, **headers}, json.dumps(value).encode()))
-
-    def problem(self, value: dict[str, Any]) -> None:
-        self.json(value, value["status"], "application/problem+json")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def now_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    made = Site()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def cloud(site: Site, clock: Clock, refresh: Callable[[str], str] | None = None) -> Cloud:
-    found = Discovery(1, "0.1", site.url, "us-east-1", "pool", "client")
-    return Cloud(found, lambda: "secret-token", refresh=refresh, clock=clock, ids=SystemIds())
 
 
 def test_values_go_out_without_nulls_and_come_back_as_the_models(site: Site, clock: Clock) -> None:
