@@ -5,7 +5,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo test check unit integration e2e bench costs sim bundle install format clean
+.PHONY: demo test check unit integration e2e contract bench costs iam sim bundle install format clean
 
 demo: $(VENV)/.demo
 	@.ci/system-packages demo
@@ -32,9 +32,16 @@ e2e: $(VENV)/.dev
 	@.ci/system-packages test
 	$(BIN)/pytest tests/e2e
 
+contract: $(VENV)/.dev
+	@.ci/system-packages test
+	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
+
 bench: $(VENV)/.dev
 	@.ci/system-packages test
 	$(BIN)/python -m tests.bench
+
+iam: $(VENV)/.dev
+	$(BIN)/pytest tests/iam --timeout 0 -s
 
 costs: $(VENV)/.dev
 	SATCHEL_WRITE_COSTS=1 $(BIN)/pytest tests/integration/backend/test_costs.py

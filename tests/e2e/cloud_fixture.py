@@ -203,8 +203,8 @@ PARAMETERS = {"IngestDelaySeconds": "2"}
 """What differs from `satchel local up`: no quarter of a minute to wait for a message."""
 
 
-def bring_up(state: Path) -> LocalCloud:
-    status = local.up(state, port=local.free_port(), parameters=PARAMETERS)
+def bring_up(state: Path, parameters: dict[str, str] = PARAMETERS) -> LocalCloud:
+    status = local.up(state, port=local.free_port(), parameters=parameters)
     assert status.running
     assert status.site is not None
     assert status.endpoint is not None

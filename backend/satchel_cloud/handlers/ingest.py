@@ -1,6 +1,7 @@
 """S3's Object Created events, through the queue: finish the uploads that nobody completed.
 
-May: DynamoDB as the api function; S3 GetObject (head) on `c/*`. Never lists, never deletes.
+May: DynamoDB GetItem, BatchGetItem, PutItem, UpdateItem on the table; S3 GetObject (head) on `c/*`. Never lists, never
+deletes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """On a schedule: everything that is due.
 
-May: DynamoDB GetItem, BatchGetItem, Query, PutItem, UpdateItem, DeleteItem, ConditionCheckItem on the table, Query on
-its index `due`; S3 PutObject (to complete a multipart upload), GetObject (head), DeleteObject, AbortMultipartUpload,
+May: DynamoDB GetItem, BatchGetItem, Query, PutItem, UpdateItem, DeleteItem on the table, Query on its index `due`; S3
+PutObject (to complete a multipart upload), GetObject (head), DeleteObject, AbortMultipartUpload,
 ListMultipartUploadParts on `c/*`.
 """
 
