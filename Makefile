@@ -36,10 +36,6 @@ contract: $(VENV)/.dev
 	@.ci/system-packages test
 	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
 
-contract: $(VENV)/.dev
-	@.ci/system-packages test
-	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
-
 bench: $(VENV)/.dev
 	@.ci/system-packages test
 	$(BIN)/python -m tests.bench
