@@ -62,11 +62,13 @@ def test_messages_that_mean_nothing_are_not_kept_coming_back(cloud: LocalCloud) 
         found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=counts)["Attributes"]
         return sum(int(value) for value in found.values())
 
-    sqs.send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}', DelaySeconds=0)
+    before = waiting()  # what other tests have left may be hidden for minutes
+    test = sqs.send_message(QueueUrl=queue, MessageBody='{"Event": "s3:TestEvent"}', DelaySeconds=0)["MessageId"]
     cloud.aws.client("s3").put_object(Bucket=cloud.content_bucket, Key="c/nobody/nothing", Body=b"x")
-    assert waiting() > 0
 
-    wait_until(lambda: waiting() == 0)
+    wait_until(lambda: any(test in line for line in cloud.log("ingest")))
+    wait_until(lambda: any('"nothing"' in line and "not-found" in line for line in cloud.log("ingest")))
+    wait_until(lambda: waiting() <= before)
 
 
 def test_what_cannot_be_processed_lands_in_the_dead_letters_and_can_be_replayed(

@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,14 +156,6 @@ def test_a_url_lives_for_a_quarter_of_an_hour(cloud: LocalCloud, token: str) -> 
     assert query["X-Amz-Expires"] == "900"
 
 
-@pytest.fixture
-def short_lived(cloud: LocalCloud) -> Iterator[None]:
-    """The deployed functions, with addresses that live for one second."""
-    with cloud.serving_with("api", URL_SECONDS="1"), cloud.serving_with("public", URL_SECONDS="1"):
-        yield
-
-
-@pytest.mark.usefixtures("short_lived")
 def test_what_the_service_signed_is_refused_when_it_is_late(cloud: LocalCloud, token: str) -> None:
     kept = secrets.token_bytes(1000)
     upload_id, node_id, link = secrets.token_hex(16), secrets.token_hex(16), secrets.token_urlsafe(17)[:22]
@@ -172,11 +163,12 @@ def test_what_the_service_signed_is_refused_when_it_is_late(cloud: LocalCloud, t
     assert put_of(opened).put(kept)[0] == 200
     cloud.request("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": opened_id}]}, token=token)
     content = secrets.token_bytes(1000)
-    put, (part, piece) = signed_put(cloud, token, content), signed_part(cloud, token)
-    downloads = [
-        cloud.request("GET", f"/v1/nodes/{node_id}/content", token=token).json()["url"],
-        cloud.request("GET", f"/p/{link}/content").header("location"),
-    ]
+    with cloud.serving_with("api", URL_SECONDS="1"), cloud.serving_with("public", URL_SECONDS="1"):
+        put, (part, piece) = signed_put(cloud, token, content), signed_part(cloud, token)
+        downloads = [
+            cloud.request("GET", f"/v1/nodes/{node_id}/content", token=token).json()["url"],
+            cloud.request("GET", f"/p/{link}/content").header("location"),
+        ]
     assert all("X-Amz-Expires=1&" in url for url in (put.url, part.url, *downloads))
     time.sleep(2.1)
 
