@@ -56,6 +56,6 @@ def _sweep(shard: str, in_time: Callable[[], bool], done: Counter[str], request_
                 raise
             except Exception as error:
                 # One row that makes trouble must not stop the rest.
-                log("error", "janitor", request_id=request_id, kind=key[1].split("#")[0][:1], **failure(error))
+                log("error", "janitor", request_id=request_id, partition=key[0], **failure(error))
                 postpone(context(), key)
                 done["failed"] += 1

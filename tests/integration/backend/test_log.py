@@ -99,3 +99,21 @@ def measured(line: dict[str, Any]) -> dict[str, int]:
     assert isinstance(line["Stack"], str)
     assert {one["Unit"] for one in directive["Metrics"]} <= {"Count", "Bytes", "Milliseconds"}
     return {one["Name"]: line[one["Name"]] for one in directive["Metrics"]}
+
+
+def test_a_row_that_makes_trouble_is_named_by_its_partition(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = service.put(b"doomed")
+    service.call("DELETE", f"/v1/nodes/{node['node_id']}")
+    service.dynamodb.delete_item(
+        TableName="satchel", Key={"PK": {"S": f"A#{ALICE}#H"}, "SK": {"S": node["revision"]["sha256"] + "#6"}}
+    )
+    service.days(31)
+    capsys.readouterr()
+
+    assert service.sweep()["failed"] == 1
+
+    trouble, summary = lines(capsys)
+    assert (trouble["level"], trouble["partition"]) == ("error", f"A#{ALICE}#T")
+    assert measured(summary)["JanitorFailed"] == 1
