@@ -221,9 +221,10 @@ def _concurrency(aws: Aws, before: Mapping[str, str], wanted: Mapping[str, str])
 
 
 def _reserved(parameters: Mapping[str, str]) -> int:
-    """Executions set aside, over all functions: so many each for api and public, then 2 for ingest, 1 for janitor."""
+    """Executions set aside: so many each for api and public, 2 for ingest, 1 for janitor, 5 for identity if there."""
     each = int(parameters.get("ReservedConcurrency") or -1)
-    return 2 * each + 3 if each >= 0 else 0
+    identity = 5 if parameters.get("AllowedDomains") else 0
+    return 2 * each + 3 + identity if each >= 0 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,14 @@ def _secrets(
 def _origin_secret(aws: Aws, name: str) -> str:
     """The one in force: another would have CloudFront turned away until it is known everywhere."""
     found = aws.client("lambda").get_function_configuration(FunctionName=f"{name}-api")
-    return str(found["Environment"]["Variables"]["ORIGIN_SECRET"])
+    settings = found["Environment"]
+    if "Variables" not in settings:  # encrypted with a key of the user's own
+        why = settings.get("Error", {}).get("Message", "Lambda does not say why.")
+        raise HostingError(
+            f"The settings of {name}-api cannot be read",
+            f"Allow kms:Decrypt in the policy of the key KmsKeyArn. ({why})",
+        )
+    return str(settings["Variables"]["ORIGIN_SECRET"])
 
 
 def _earlier_builds(s3: Any, bucket: str, current: set[str]) -> list[str]:

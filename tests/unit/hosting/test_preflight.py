@@ -13,7 +13,7 @@ from unit.hosting.scripted import Scripted
 TEMPLATE = "the root template"
 DECLARED = {
     "QuotaBytes": "0", "DomainName": "", "CertificateArn": "", "WebAclArn": "", "KmsKeyArn": "",
-    "MailIdentityArn": "", "ReservedConcurrency": "-1",
+    "MailIdentityArn": "", "ReservedConcurrency": "-1", "AllowedDomains": "",
 }  # fmt: skip
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/one"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/one"
@@ -65,6 +65,14 @@ def test_reserved_executions_that_cannot_fit_are_refused() -> None:
 
     with pytest.raises(HostingError, match="13 reserved executions do not fit"):
         checked(aws, ReservedConcurrency="5")
+
+
+def test_what_is_reserved_for_identity_counts_where_there_is_one() -> None:
+    aws = account()
+    aws.says("lambda", "get_account_settings", limits(10, 10))
+
+    with pytest.raises(HostingError, match="18 reserved executions do not fit"):
+        checked(aws, ReservedConcurrency="5", AllowedDomains="example.com")
 
 
 def test_executions_that_are_reserved_already_are_not_counted_twice() -> None:

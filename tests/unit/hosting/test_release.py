@@ -143,6 +143,14 @@ def test_the_origin_secret_in_force_is_kept(aws: Scripted) -> None:
     assert dict(release._secrets(aws, "satchel", {}, "", fresh=False))["OriginSecret"] == "before"
 
 
+def test_settings_that_may_not_be_decrypted_are_told_of(aws: Scripted) -> None:
+    refused = {"ErrorCode": "AccessDeniedException", "Message": "Lambda was unable to decrypt."}
+    aws.says("lambda", "get_function_configuration", {"Environment": {"Error": refused}})
+
+    with pytest.raises(HostingError, match="kms:Decrypt"):
+        dict(release._secrets(aws, "satchel", {}, "", fresh=False))
+
+
 def test_what_a_failed_creation_left_has_to_go_first(tmp_path: Path, aws: Scripted) -> None:
     dead = {"StackName": "satchel", "CreationTime": 0, "StackStatus": "ROLLBACK_COMPLETE"}
     aws.says("cloudformation", "describe_stacks", {"Stacks": [dead]})
