@@ -42,6 +42,34 @@ def test_the_engine_comes_up_offline_and_recovers(cloud: LocalCloud, home: Path,
         cloud.start()
 
 
+def test_what_is_dropped_before_the_service_was_ever_reached_gets_its_links_when_it_is(
+    cloud: LocalCloud, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "Folder").mkdir()
+    for number in range(10):
+        (tmp_path / f"{number}.txt").write_text(str(number))
+        (tmp_path / "Folder" / f"{number}.txt").write_text(str(number))
+    one, several = [str(tmp_path / "0.txt")], [str(tmp_path / f"{number}.txt") for number in range(10)]
+    cloud.stop()
+    try:
+        with connect(home) as engine:
+            for paths in (one, [*several, str(tmp_path / "Folder")]):
+                dropped = engine.call("drop", paths=paths)
+                assert [item["error"] for item in dropped["items"]] == [None] * len(paths)
+                assert dropped["links"] == []
+            wait_until(lambda: engine.call("status")["tone"] == "offline")
+            assert {row["state"] for row in engine.call("status")["transfers"]} == {"waiting"}
+        with connect(home) as engine:
+            cloud.start()
+            wait_until(lambda: {row["state"] for row in engine.call("status")["transfers"]} == {"done"}, 90)
+            links = {row["link_url"] for row in engine.call("status")["transfers"]}
+            assert len(links) == len(engine.call("ls", path="/Drops")) == 2
+        for link in links:
+            assert cloud.request("GET", f"/p/{link.rsplit('/', 1)[-1]}").json()["state"] == "ready"
+    finally:
+        cloud.start()
+
+
 def test_an_unfinished_drop_shows_again_and_finishes_after_a_restart(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Folder"
     folder.mkdir()

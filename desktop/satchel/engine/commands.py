@@ -141,8 +141,8 @@ async def drop(
         failed = row is not None and row.state is not TransferState.DONE and item.error is None
         error = (row.message or "It was cancelled") if row is not None and failed else item.error
         items.append(replace(item, link_url=(row.link_url if row else None) or item.link_url, error=error))
-    links = result.links or tuple(dict.fromkeys(item.link_url for item in items if item.link_url))
-    return DropResult(tuple(items), links)
+    links = dict.fromkeys([*result.links, *(item.link_url for item in items if item.link_url)])
+    return DropResult(tuple(items), tuple(links))
 
 
 async def transfer_cancel(engine: Engine, _: Emit, transfer_id: str) -> None:

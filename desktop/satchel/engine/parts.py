@@ -147,6 +147,7 @@ class Parts:
         )
         if not was:
             self.uploader.hurry()
+            self.drops.hurry()
             self.roots.retry()
         self._on_change()
 

@@ -28,11 +28,23 @@ _RECORD = "drop/"
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """The new folder that the many items of one drop go into, with their one link if there is one."""
+
+    node_id: str
+    name: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a restart must know of a dropped item.
 
+    `begun` is False until its folder is made online, or its file's upload is the transfer's to remember. Until then
+    `to` (None is the usual folder) and `shared` say where it goes; from then on `parent_id` and the path `place` do.
+
     For a folder `node_id` is its remote folder; `listed` is False until all its files are known to the transfer;
-    `files` and `size` are then their sums. `skipped` says what was left out and why.
+    `files` and `size` are then their sums. `skipped` says what was left out and why, or why it failed.
     """
 
     transfer_id: str
@@ -49,6 +61,11 @@ class Record:
     size: int = 0
     skipped: tuple[str, ...] = ()
     state: TransferState = State.WAITING
+    begun: bool = True
+    to: str | None = None
+    shared: Shared | None = None
+    place: str = ""
+    upload_id: str = ""
 
 
 @dataclass(eq=False)
@@ -95,10 +112,10 @@ class Group:
     def _state(self, states: Sequence[TransferState]) -> TransferState:
         if self.cancelled:
             return State.CANCELLED
-        if self.record.state.final and not states:
-            return self.record.state
         under_way = [state for state in states if not state.final]
-        if not under_way and self.record.listed:
+        if not under_way and self.record.state.final:
+            return self.record.state
+        if not under_way and self.record.listed and self.record.begun:
             if State.FAILED in states:
                 return State.FAILED
             return State.CANCELLED if State.CANCELLED in states else State.DONE
@@ -116,6 +133,8 @@ class Group:
             waiting = next((member.message for member in self.members.values() if member.message), "")
             if self.message or waiting:
                 return self.message or waiting
+        if self.record.state is State.FAILED and self.record.skipped:
+            return self.record.skipped[0]
         if self.record.skipped:
             more = f" · and {len(self.record.skipped) - 1} more" if len(self.record.skipped) > 1 else ""
             return f"Left out: {self.record.skipped[0]}{more}"
@@ -136,28 +155,21 @@ class Transfers:
     # -- what is dropped ----------------------------------------------------------------------------------------------
 
     def restore(self, unfinished: Iterable[StoredUpload]) -> list[Record]:
-        """Bring back the rows of an earlier run; returns the records of those that are not done."""
+        """Bring back the rows of an earlier run; returns the records of those that are not done. Rows that this run
+        has made already stay as they are; of those that ended, the newest are kept."""
         left: dict[str, list[StoredUpload]] = {}
         for stored in unfinished:
             left.setdefault(stored.request.group, []).append(stored)
-        open_records = []
-        for name, text in self._journal.settings.all().items():
-            if not name.startswith(_RECORD):
-                continue
-            record = msgspec.convert(json.loads(text), Record)
-            group = Group(record, cancelled=record.state is State.CANCELLED)
-            for stored in left.get(record.transfer_id, []):
-                at = stored.request.upload_id
-                group.members[at] = UploadProgress(
-                    at, record.transfer_id, stored.state, stored.size, 0, message=stored.message
-                )
-            if record.listed:
-                group.done_files = max(0, record.files - len(group.members))
-                group.done_bytes = max(0, record.size - sum(member.size for member in group.members.values()))
-            self._groups[record.transfer_id] = group
-            if not record.state.final:
-                open_records.append(record)
-        return open_records
+        with self._lock:
+            kept = [msgspec.convert(json.loads(text), Record) for text in self._journal.settings.under(_RECORD)]
+            records = [record for record in kept if record.transfer_id not in self._groups]
+            ended = [record for record in records if record.state in (State.DONE, State.CANCELLED)]
+            for old in sorted(ended, key=lambda record: record.created_ms)[:-MAX_ROWS]:
+                self._journal.settings.set(_RECORD + old.transfer_id, None)
+                records.remove(old)
+            for record in records:
+                self._groups[record.transfer_id] = _restored(record, left.get(record.transfer_id, []))
+        return [record for record in records if not record.state.final]
 
     def add(self, *records: Record) -> None:
         """New rows, stored when this returns."""
@@ -221,6 +233,12 @@ class Transfers:
             group = self._groups.get(transfer_id)
             return list(group.members.values()) if group else []
 
+    def tickets(self, transfer_id: str) -> list[Ticket]:
+        """Of this run's uploads of a row."""
+        with self._lock:
+            group = self._groups.get(transfer_id)
+            return list(group.tickets.values()) if group else []
+
     def cancel(self, transfer_id: str) -> list[str]:
         """Mark a row; the uploads that are to be cancelled. A download is told to stop."""
         with self._lock:
@@ -231,7 +249,8 @@ class Transfers:
                 return []
             group.cancelled = group.origin == "drop"
             if group.cancelled:
-                self._store(replace(group.record, state=State.CANCELLED))
+                group.record = replace(group.record, state=State.CANCELLED)
+                self._store(group.record)
             return [member.upload_id for member in group.members.values() if member.state is not State.DONE]
 
     def forget(self, transfer_id: str) -> None:
@@ -327,3 +346,14 @@ class Transfers:
     def _store(self, record: Record) -> None:
         # ASCII: a path may hold what is no text.
         self._journal.settings.set(_RECORD + record.transfer_id, json.dumps(msgspec.to_builtins(record)))
+
+
+def _restored(record: Record, uploads: Sequence[StoredUpload]) -> Group:
+    group = Group(record, cancelled=record.state is State.CANCELLED)
+    for stored in uploads:
+        at = stored.request.upload_id
+        group.members[at] = UploadProgress(at, record.transfer_id, stored.state, stored.size, 0, message=stored.message)
+    if record.listed:
+        group.done_files = max(0, record.files - len(group.members))
+        group.done_bytes = max(0, record.size - sum(member.size for member in group.members.values()))
+    return group

@@ -20,5 +20,10 @@ class Settings:
         else:
             self._database.write("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
-    def all(self) -> dict[str, str]:
-        return dict(self._database.read("SELECT name, value FROM setting ORDER BY name"))
+    def under(self, prefix: str) -> list[str]:
+        """The values of all names that begin so."""
+        return [
+            value
+            for name, value in self._database.read("SELECT name, value FROM setting ORDER BY name")
+            if name.startswith(prefix)
+        ]
