@@ -96,7 +96,8 @@ def _refuse_to_lose(aws: Aws, name: str, plan: Plan, erase: str | None) -> None:
 
 
 def _carry_out(aws: Aws, name: str, plan: Plan, report: Report) -> None:
-    _lift_protection(aws, plan)
+    for table in plan.tables:
+        _unless_gone(aws.client("dynamodb").update_table, TableName=table, DeletionProtectionEnabled=False)
     if plan.static_bucket is not None:
         _empty(aws, plan.static_bucket)
     if stack.describe(aws, name) is not None:
@@ -110,14 +111,9 @@ def _carry_out(aws: Aws, name: str, plan: Plan, report: Report) -> None:
         _unless_gone(aws.client("dynamodb").delete_table, TableName=table)
     for pool in plan.user_pools:
         report(f"deleting the user pool {pool}")
-        _unless_gone(aws.client("cognito-idp").delete_user_pool, UserPoolId=pool)
-
-
-def _lift_protection(aws: Aws, plan: Plan) -> None:
-    for table in plan.tables:
-        _unless_gone(aws.client("dynamodb").update_table, TableName=table, DeletionProtectionEnabled=False)
-    for pool in plan.user_pools:
+        # Not a moment sooner: Cognito takes what an update does not name for its default, such as anybody's sign-up.
         _unless_gone(aws.client("cognito-idp").update_user_pool, UserPoolId=pool, DeletionProtection="INACTIVE")
+        _unless_gone(aws.client("cognito-idp").delete_user_pool, UserPoolId=pool)
 
 
 def _recorded(aws: Aws, bucket: str) -> Plan | None:

@@ -48,3 +48,18 @@ def test_one_who_stays_too_busy_ends_it() -> None:
         destroy._empty(aws, "bucket")
 
     assert len(aws.was_asked("delete_objects")) == 4
+
+
+def test_the_user_pool_stays_as_it_is_until_the_stack_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stays(*_: object) -> None:
+        raise HostingError("The stack stays", "So does all.")
+
+    aws = Scripted()
+    there = {"StackName": "satchel", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+    aws.says("cloudformation", "describe_stacks", {"Stacks": [there]})
+    monkeypatch.setattr(destroy.stack, "take_down", stays)
+
+    with pytest.raises(HostingError, match="The stack stays"):
+        destroy._carry_out(aws, "satchel", destroy.Plan((), (), ("eu-central-1_pool",)), print)
+
+    assert not aws.was_asked("update_user_pool")
