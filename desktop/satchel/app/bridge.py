@@ -14,6 +14,7 @@ from satchel.core.errors import SatchelError
 from . import autostart, clipboard, notify, wording
 from .line import Engine, Line
 from .models import ShownTransfers, TransferModel
+from .promises import Promises
 from .theme import Theme
 
 Snapshot = dict[str, Any]
@@ -64,6 +65,7 @@ class Bridge(QObject):
         self._filter = "all"
         self._any_done = False
         self._made: dict[str, str] = {}
+        self._promises = Promises()
         self._arrived.connect(self._take)
         self._answered.connect(self._run)
         self._line = Line(
@@ -176,7 +178,8 @@ class Bridge(QObject):
 
     @Slot(list)
     def drop(self, urls: list[Any]) -> None:
-        """Local files and folders: their links go onto the clipboard as soon as they exist."""
+        """Local files and folders: their links go onto the clipboard as soon as they exist, be it when the service is
+        back."""
         found = [QUrl(url) for url in urls]
         paths = [url.toLocalFile() for url in found if url.isLocalFile()]
         if not paths:
@@ -188,8 +191,16 @@ class Bridge(QObject):
         wrong = [item for item in result["items"] if item.get("error")]
         if result["links"]:
             self.copy("\n".join(result["links"]))
+        if self._promises.add(result["items"]) and not self._keep_promises(self._snapshot):
+            self.toast.emit("Waiting for the service", "Links are copied as soon as it can be reached.", False)
         for item in wrong[:3]:
             self.toast.emit(f"{Path(item['path']).name} was left out", str(item["error"]), True)
+
+    def _keep_promises(self, snapshot: Snapshot) -> bool:
+        kept = self._promises.kept(snapshot["transfers"])
+        for text in kept:
+            self.copy(text)
+        return bool(kept)
 
     @Slot()
     def paste(self) -> None:
@@ -358,6 +369,7 @@ class Bridge(QObject):
             return
         old, self._snapshot = self._snapshot, event
         self._model.update(event["transfers"])
+        self._keep_promises(event)
         any_done = any(row["state"] in ("done", "cancelled") for row in event["transfers"])
         if any_done != self._any_done:
             self._any_done = any_done

@@ -48,6 +48,29 @@ def test_a_drop_puts_all_links_on_the_clipboard_one_a_line(open_app: Open, qtbot
     assert toasts == [("2 links copied", "https://x/s/1\nhttps://x/s/2", False)]
 
 
+def test_links_that_come_late_are_copied_together_when_all_have_come(open_app: Open, qtbot: Any) -> None:
+    late = [{"path": f"/tmp/{n}", "transfer_id": n, "link_url": None, "error": None} for n in ("a", "b")]
+    engine = FakeEngine(drop={"items": late, "links": []})
+    app = open_app(engine)
+    toasts = Toasts(app)
+    QGuiApplication.clipboard().setText("mine")
+    app.bridge.drop([QUrl.fromLocalFile("/tmp/a"), QUrl.fromLocalFile("/tmp/b")])
+    qtbot.waitUntil(lambda: bool(toasts))
+    assert toasts == [("Waiting for the service", "Links are copied as soon as it can be reached.", False)]
+
+    engine.push(snapshot(row("a", "sending"), row("b", "waiting", link_url=None)))
+    qtbot.waitUntil(lambda: len(app.bridge.snapshot["transfers"]) == 2)
+    assert QGuiApplication.clipboard().text() == "mine"
+    engine.push(snapshot(row("a", "sending"), row("b", "sending")))
+    qtbot.waitUntil(lambda: len(toasts) == 2)
+    assert QGuiApplication.clipboard().text() == "https://files.example.com/s/a\nhttps://files.example.com/s/b"
+
+    QGuiApplication.clipboard().setText("mine")
+    engine.push(snapshot(row("a"), row("b")))
+    qtbot.waitUntil(lambda: app.bridge.snapshot["transfers"][0]["state"] == "done")
+    assert QGuiApplication.clipboard().text() == "mine", "once is enough"
+
+
 def test_a_bad_item_is_told_and_the_others_have_their_links(open_app: Open, qtbot: Any) -> None:
     app = open_app(FakeEngine(drop=dropped("https://x/s/1", wrong={"/tmp/bad": "It cannot be read"})))
     toasts = Toasts(app)
