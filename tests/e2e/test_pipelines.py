@@ -164,7 +164,10 @@ def backend(cloud: LocalCloud, clone: Path) -> Iterator[Pipeline]:
 
 def surroundings(cloud: LocalCloud) -> dict[str, str]:
     """What the references of both templates stand for."""
-    own = {"Partition": "aws", "Region": cloud.region, "AccountId": cloud.aws.account, "StackName": f"{STACK}-pipeline"}
+    own = {
+        "Partition": "aws", "URLSuffix": "amazonaws.com", "Region": cloud.region, "AccountId": cloud.aws.account,
+        "StackName": f"{STACK}-pipeline",
+    }  # fmt: skip
     arns = {"Code.Arn": f"arn:aws:s3:::{STACK}-code", "Artifacts.Arn": f"arn:aws:s3:::{STACK}-artifacts"}
     return CHOICES | arns | {f"AWS::{name}": value for name, value in own.items()}
 
