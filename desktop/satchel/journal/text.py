@@ -1,4 +1,8 @@
-"""Values as JSON text. ASCII only: paths of Linux may hold bytes that are not UTF-8, which SQLite's text refuses."""
+"""Values as JSON text.
+
+Paths of Linux may hold bytes that are not UTF-8, which SQLite's text and msgspec's JSON refuse: such values, and they
+are rare, are written in ASCII by the standard library.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,16 @@ T = TypeVar("T")
 
 
 def to_text(value: Any) -> str:
-    return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
 
 
 def from_text(text: str, kind: type[T]) -> T:
-    return msgspec.convert(json.loads(text), kind)
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), kind)

@@ -70,7 +70,8 @@ class Driver:
             upload.digest = upload.stored.sha256 if whole else None
         if upload.digest is None and not self._read(turn, held):
             return
-        self._line.finish_if_whole(upload, turn.epoch)
+        if self._line.is_whole(upload, turn.epoch):
+            self._line.finish(upload, turn.epoch)
 
     def _read(self, turn: Turn, held: dict[int, str] | None) -> bool:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""

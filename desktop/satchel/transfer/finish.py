@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from satchel.core.errors import LocalFileError, RefusedError, SatchelError
-from satchel.core.model import CompleteItem, CompleteResult
+from satchel.core.model import CompleteItem, CompleteResult, TransferState
 
 from .line import ClosedError, Line, Turn, twin
 from .local import changed
-from .prepare import BATCH
+from .prepare import BATCH, LINGER_S
 from .upload import Upload
+
+State = TransferState
 
 _POLL_S, _LONGEST_POLL_S = 0.5, 5.0
 
@@ -21,19 +23,39 @@ class Finisher:
         line = self._line
         while (turn := line.to_finish.take()) is not None:
             taken: list[Turn] = []
-            batch: list[Turn] = []
             try:
-                while turn is not None:
-                    taken.append(turn)
-                    if line.ledger.fresh(turn.upload, turn.epoch) and self._unchanged(turn):
-                        batch.append(turn)
-                    turn = line.to_finish.take_now() if len(batch) < BATCH else None
+                batch = self._gather(turn, taken)
+                line.ledger.advance_all(
+                    ((one.upload, one.epoch) for one in batch if one.upload.state is not State.FINISHING),
+                    State.FINISHING,
+                )
                 if batch:
                     self._complete(batch)
             except ClosedError:
                 return
             except Exception as error:
                 line.unforeseen(taken, error)
+
+    def _gather(self, first: Turn, taken: list[Turn]) -> list[Turn]:
+        """What is ready to be completed, of `first` and those that follow closely; `taken` are all that left the queue.
+
+        A round trip for each file is what makes small files slow; waiting for company costs nobody anything as long as
+        there is some to come.
+        """
+        line = self._line
+        end = line.clock.monotonic() + LINGER_S
+        batch: list[Turn] = []
+        turn: Turn | None = first
+        while turn is not None:
+            taken.append(turn)
+            if line.ledger.fresh(turn.upload, turn.epoch) and self._unchanged(turn):
+                batch.append(turn)
+            if len(batch) == BATCH:
+                break
+            turn = line.to_finish.take_now()
+            if turn is None and line.more_to_come():
+                turn = line.to_finish.take(within=max(0.0, end - line.clock.monotonic()))
+        return batch
 
     def _unchanged(self, turn: Turn) -> bool:
         """A file that has gone since is complete all the same: every byte of it is at S3."""
@@ -62,14 +84,20 @@ class Finisher:
             self._refuse(batch, error)
         else:
             by_id = {result.upload_id: result for result in results}
-            for turn, item in zip(batch, items, strict=True):
-                self._answered(turn, by_id.get(item.upload_id))
+            answers = [(turn, by_id.get(item.upload_id)) for turn, item in zip(batch, items, strict=True)]
+            line.ledger.done(
+                (turn.upload, turn.epoch, answer.node)
+                for turn, answer in answers
+                if answer is not None and answer.outcome == "done" and answer.node is not None
+            )
+            for turn, answer in answers:
+                self._answered(turn, answer)
 
     def _answered(self, turn: Turn, result: CompleteResult | None) -> None:
         line, upload = self._line, turn.upload
         if result is not None and result.outcome == "done" and result.node is not None:
-            line.ledger.done(upload, turn.epoch, result.node)
-        elif result is not None and result.outcome == "pending":
+            return
+        if result is not None and result.outcome == "pending":
             pause = min(_LONGEST_POLL_S, _POLL_S * 2.0 ** min(turn.tries, 10))
             line.to_finish.put(Turn(upload, turn.epoch, tries=turn.tries + 1), upload.priority, pause)
         else:

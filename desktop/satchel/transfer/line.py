@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -65,6 +66,8 @@ class Stretch:
     signed_at: float
     crc64nvme: str | None = None
     window: Window | None = None
+    payload: bytes | None = None
+    """The bytes themselves where they are few; else they are read again when they are sent."""
     tries: Counter[Verdict] = field(default_factory=Counter)
     broken: int = 0
     """How often its connection broke."""
@@ -111,6 +114,23 @@ class Line:
         self.to_send: WorkQueue[Stretch] = WorkQueue(clock)
         self.to_finish: WorkQueue[Turn] = WorkQueue(clock)
         self.to_abort: WorkQueue[str] = WorkQueue(clock)
+        self._busy = 0
+        self._busy_lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around work from which uploads may come that are to be finished."""
+        with self._busy_lock:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._busy_lock:
+                self._busy -= 1
+
+    def more_to_come(self) -> bool:
+        """Whether more uploads are about to be ready to be finished."""
+        return self._busy > 0 or len(self.to_send) > 0 or len(self.to_prepare) > 0
 
     def close(self) -> None:
         for queue in (self.to_prepare, self.to_drive, self.to_send, self.to_finish, self.to_abort):
@@ -159,16 +179,14 @@ class Line:
     def finish(self, upload: Upload, epoch: int) -> None:
         self.to_finish.put(Turn(upload, epoch), upload.priority)
 
-    def finish_if_whole(self, upload: Upload, epoch: int) -> None:
-        """To the end of the line when S3 has every part and the whole digest is known."""
+    def is_whole(self, upload: Upload, epoch: int) -> bool:
+        """Whether it has just come to its end: S3 has every part and the whole digest is known."""
         with self.ledger.lock:
             part_size = upload.stored.part_size
             whole = part_size and len(upload.part_bytes) == -(-upload.stored.size // part_size)
             if not whole or upload.digest is None or upload.state is not State.SENDING:
-                return
-            if not self.ledger.advance(upload, epoch, State.FINISHING):
-                return
-        self.finish(upload, epoch)
+                return False
+            return self.ledger.advance(upload, epoch, State.FINISHING)
 
     # -- off the line ----------------------------------------------------------------------------------------------
 

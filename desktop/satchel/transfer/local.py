@@ -34,6 +34,23 @@ def stamp_of(path: str, *, links: bool = True) -> Stamp:
         raise local_error(error, path) from error
 
 
+def read_small(path: str, expected: Stamp, *, links: bool = True) -> bytes:
+    """All of a file that was just looked at and must be as `expected` still. Raises as `LocalFile` does."""
+    try:
+        handle = _open(path, links=links)
+        try:
+            if _stamp(os.fstat(handle), path) != expected:
+                raise changed(path)
+            data = os.read(handle, expected.size + 1)
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        raise local_error(error, path) from error
+    if len(data) != expected.size:
+        raise changed(path)
+    return data
+
+
 class LocalFile:
     """A file open for reading that must stay as `expected` from the first byte to the last.
 
@@ -45,11 +62,8 @@ class LocalFile:
         self.path = path
         self._expected = expected
         stamp_of(path, links=links)  # a pipe would block the open below
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-        if not links:
-            flags |= getattr(os, "O_NOFOLLOW", 0)
         try:
-            self._file = os.fdopen(os.open(path, flags), "rb", buffering=0)
+            self._file = os.fdopen(_open(path, links=links), "rb", buffering=0)
         except (OSError, ValueError) as error:
             raise local_error(error, path) from error
         try:
@@ -101,6 +115,11 @@ def local_error(error: OSError | ValueError, path: str) -> LocalFileError:
     if isinstance(error, ValueError):
         return LocalFileError("This is not a file's name", "It contains a null character.", path=path)
     return LocalFileError("The file cannot be read", f"{error.strerror or error}.", path=path)
+
+
+def _open(path: str, *, links: bool) -> int:
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.open(path, flags if links else flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _stamp(found: os.stat_result, path: str) -> Stamp:

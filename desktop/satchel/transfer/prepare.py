@@ -18,15 +18,17 @@ from satchel.core.model import (
 
 from .digest import sha256_hex
 from .line import QUIET_S, ClosedError, Line, Stretch, Turn, twin
-from .local import changed
+from .local import changed, read_small
 from .upload import Upload
 
 State = TransferState
 
 BATCH = 100
-_LINGER_S = 0.25
+LINGER_S = 0.25
 """A batch is closed after so long, so that the first link does not wait for the hundredth file."""
 _AHEAD = 200
+SMALL = 64 * 1024
+"""Files up to here are read once: their bytes are kept from the digest to the wire, those of a batch or two at most."""
 _MODIFIED = 8_640_000_000_000_000
 
 
@@ -43,9 +45,10 @@ class Preparer:
                 line.to_send.wait_below(_AHEAD)  # signatures do not keep
             taken: list[Turn] = []
             try:
-                batch = self._gather(turn, taken)
-                if batch:
-                    self._open(batch)
+                with line.at_work():
+                    batch = self._gather(turn, taken)
+                    if batch:
+                        self._open(batch)
             except ClosedError:
                 return
             except Exception as error:
@@ -64,7 +67,7 @@ class Preparer:
                     batch.append(turn)
             except SatchelError as error:
                 self._line.stumbled(turn.upload, turn.epoch, error)
-            if len(batch) == BATCH or clock.monotonic() - began > _LINGER_S or self._at_most is not None:
+            if len(batch) == BATCH or clock.monotonic() - began > LINGER_S or self._at_most is not None:
                 break
             turn = self._line.to_prepare.take_now()
         return batch
@@ -84,8 +87,12 @@ class Preparer:
         if upload.stored.size < MULTIPART_FROM and upload.digest is None:
             if upload.stored.size > 1024 * 1024 and not line.ledger.advance(upload, turn.epoch, State.HASHING):
                 return False
-            with upload.read() as file:
-                upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
+            if upload.stored.size <= SMALL:
+                upload.payload = read_small(upload.request.path, upload.stamp, links=upload.request.origin != "root")
+                upload.digest = sha256_hex([upload.payload])
+            else:
+                with upload.read() as file:
+                    upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
         return True
 
     def _give_up(self, upload: Upload, old: str) -> None:
@@ -148,17 +155,16 @@ class Preparer:
                 continue
             ledger.opened(upload, answer)
             if answer.outcome == "done" and answer.node is not None:
-                ledger.done(upload, turn.epoch, answer.node)
+                ledger.done([(upload, turn.epoch, answer.node)])
             elif answer.outcome == "present":
-                if ledger.advance(upload, turn.epoch, State.FINISHING):
-                    line.finish(upload, turn.epoch)
+                line.finish(upload, turn.epoch)
             elif answer.outcome == "multipart" and answer.part_size:
                 resumed = upload.stored.part_size == answer.part_size
                 if ledger.advance(upload, turn.epoch, State.SENDING, part_size=answer.part_size):
                     line.to_drive.put(Turn(upload, turn.epoch, resumed=resumed), upload.priority)
             elif answer.put is not None:
                 sending.append((turn, answer))
-        advanced = ledger.advance_all([(turn.upload, turn.epoch) for turn, _ in sending], State.SENDING)
+        advanced = ledger.advance_all([(turn.upload, turn.epoch) for turn, _ in sending], State.SENDING, store=False)
         now = line.clock.monotonic()
         for turn, answer in sending:
             if turn.upload in advanced and answer.put is not None:
@@ -173,9 +179,11 @@ class Preparer:
                         url=f"{answer.put.url}?{reply.signing_query}&{answer.put.query}",
                         headers=answer.put.headers,
                         signed_at=now,
+                        payload=turn.upload.payload,
                     ),
                     turn.upload.priority,
                 )
+                turn.upload.payload = None
 
 
 def _intent(upload: Upload) -> UploadIntent:

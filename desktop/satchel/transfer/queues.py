@@ -17,7 +17,11 @@ class WorkQueue(Generic[T]):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._shorter = threading.Condition(self._lock)
+        self._choosy = 0
+        """How many wait for some items only: waking one of them for another would lose the wake-up."""
         self._ready: list[tuple[int, int, T]] = []
         self._later: list[tuple[float, int, int, T]] = []
         self._numbers = itertools.count()
@@ -30,16 +34,32 @@ class WorkQueue(Generic[T]):
                 heapq.heappush(self._later, (self._clock.monotonic() + delay, number, priority, item))
             else:
                 heapq.heappush(self._ready, (priority, number, item))
-            self._changed.notify_all()
+            self._changed.notify(self._choosy + 1)
 
-    def take(self, at_most: int | None = None) -> T | None:
-        """The next item, waiting for it; only of a priority up to `at_most`, if given. None when closed."""
+    def take(self, at_most: int | None = None, *, within: float | None = None) -> T | None:
+        """The next item, waiting for it, `within` seconds if given; only of a priority up to `at_most`, if given.
+
+        None when closed, or when nothing came in time.
+        """
         with self._changed:
-            while not self._closed:
-                if (found := self._pop(at_most)) is not None:
-                    return found
-                self._changed.wait(self._pause())
-            return None
+            end = None if within is None else self._clock.monotonic() + within
+            self._choosy += at_most is not None
+            try:
+                while not self._closed:
+                    if (found := self._pop(at_most)) is not None:
+                        return found
+                    pauses = [pause for pause in (self._until_due(), self._left(end)) if pause is not None]
+                    if end is not None and self._left(end) == 0.0:
+                        return None
+                    self._changed.wait(min(pauses, default=None))
+                return None
+            finally:
+                self._choosy -= at_most is not None
+
+    def __len__(self) -> int:
+        """How many are ready."""
+        with self._lock:
+            return len(self._ready)
 
     def take_now(self) -> T | None:
         """The next item if there is one."""
@@ -48,9 +68,9 @@ class WorkQueue(Generic[T]):
 
     def wait_below(self, length: int) -> None:
         """Wait until fewer than `length` items are ready."""
-        with self._changed:
+        with self._shorter:
             while not self._closed and len(self._ready) >= length:
-                self._changed.wait()
+                self._shorter.wait()
 
     def hurry(self) -> None:
         """What was delayed is ready now."""
@@ -64,6 +84,7 @@ class WorkQueue(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._shorter.notify_all()
 
     def _pop(self, at_most: int | None) -> T | None:
         now = self._clock.monotonic()
@@ -72,8 +93,11 @@ class WorkQueue(Generic[T]):
             heapq.heappush(self._ready, (priority, number, item))
         if not self._ready or (at_most is not None and self._ready[0][0] > at_most):
             return None
-        self._changed.notify_all()
+        self._shorter.notify_all()
         return heapq.heappop(self._ready)[2]
 
-    def _pause(self) -> float | None:
-        return max(0.0, self._later[0][0] - self._clock.monotonic()) if self._later else None
+    def _until_due(self) -> float | None:
+        return self._left(self._later[0][0]) if self._later else None
+
+    def _left(self, end: float | None) -> float | None:
+        return None if end is None else max(0.0, end - self._clock.monotonic())

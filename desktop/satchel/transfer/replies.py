@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from satchel.core.errors import BusyError, SatchelError
 
-from .wire import Reply
+from .http1 import Reply
 
 
 class Verdict(Enum):

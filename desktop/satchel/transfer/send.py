@@ -5,10 +5,11 @@ from __future__ import annotations
 from satchel.core.errors import DigestError, LocalFileError, SatchelError
 from satchel.core.model import PartToSign, TransferState
 
+from .http1 import Reply
 from .line import ClosedError, Line, Stretch, Turn
 from .replies import Verdict, judge, refusal
 from .upload import Job
-from .wire import HaltedError, Reply, UnreachableError, Wire
+from .wire import HaltedError, UnreachableError, Wire
 
 State = TransferState
 
@@ -33,32 +34,39 @@ class Sender:
                     stretch.window.started(stretch.size)
                     stretch.window = None
                 try:
-                    self._take(stretch, ticket)
+                    with line.at_work():
+                        ended = self._take(stretch, ticket)
                 except ClosedError:
                     return
                 except Exception as error:
                     line.unforeseen([Turn(stretch.upload, stretch.epoch)], error)
+                    continue
+                if ended:
+                    line.finish(stretch.upload, stretch.epoch)
         finally:
             self.wire.close()
 
-    def _take(self, stretch: Stretch, ticket: int) -> None:
+    def _take(self, stretch: Stretch, ticket: int) -> bool:
+        """Whether its upload is at the end of the line now."""
         try:
-            self._send(stretch, ticket)
+            return self._send(stretch, ticket)
         except SatchelError as error:
             self._stumbled(stretch, error)
+            return False
 
-    def _send(self, stretch: Stretch, ticket: int) -> None:
+    def _send(self, stretch: Stretch, ticket: int) -> bool:
         line, upload = self._line, stretch.upload
         if not line.ledger.fresh(upload, stretch.epoch):
-            return
+            return False
         if line.clock.monotonic() - stretch.signed_at > _KEEPS_S:
             self._sign_again(stretch, 0.0)
-            return
+            return False
         job = line.ledger.start_job(upload, stretch.epoch, self.wire)
         if job is None:
-            return
+            return False
+        ended = False
         try:
-            self._judged(stretch, self._put(stretch, job))
+            ended = self._judged(stretch, self._put(stretch, job))
             line.wire_gate.passed()
         except HaltedError:
             line.to_send.put(stretch, upload.priority)  # of no effect if the upload was what was halted
@@ -71,9 +79,12 @@ class Sender:
             line.ledger.waits(upload, stretch.epoch, "", 0.0)
         finally:
             line.ledger.end_job(upload, job)
+        return ended
 
     def _put(self, stretch: Stretch, job: Job) -> Reply:
-        upload = stretch.upload
+        upload, payload = stretch.upload, stretch.payload
+        if payload is not None:
+            return self.wire.put(stretch.url, stretch.headers, lambda: (payload,), stretch.size, job.count)
         with upload.read() as file:
             reply = self.wire.put(
                 stretch.url,
@@ -85,15 +96,14 @@ class Sender:
             file.check()
         return reply
 
-    def _judged(self, stretch: Stretch, reply: Reply) -> None:
+    def _judged(self, stretch: Stretch, reply: Reply) -> bool:
         line, upload, epoch = self._line, stretch.upload, stretch.epoch
         verdict = judge(reply, stretch.crc64nvme)
         if verdict is Verdict.ARRIVED:
-            self._arrived(stretch)
-            return
+            return self._arrived(stretch)
         if verdict is Verdict.LOST:
             line.look_again(upload, epoch)
-            return
+            return False
         # A PUT is signed anew by opening it again, which makes a new stretch: its tries are the upload's.
         tries = stretch.tries if stretch.part else upload.tries
         tries[verdict] += 1
@@ -101,7 +111,7 @@ class Sender:
             raise _exhausted(verdict, reply, line.clock.now_ms(), upload.request.path)
         if verdict is Verdict.DAMAGED:
             line.to_send.put(stretch, upload.priority)
-            return
+            return False
         # The first expired signature is nobody's fault: no pause.
         at_once = verdict is Verdict.SIGN_AGAIN and tries[verdict] == 1
         pause = 0.0 if at_once else line.backoff.delay(tries[verdict] - 1, line.ids)
@@ -112,14 +122,14 @@ class Sender:
             line.to_send.put(stretch, upload.priority, pause)
         else:
             self._sign_again(stretch, pause)
+        return False
 
-    def _arrived(self, stretch: Stretch) -> None:
+    def _arrived(self, stretch: Stretch) -> bool:
         line, upload, epoch = self._line, stretch.upload, stretch.epoch
-        if stretch.part:
-            line.ledger.part_done(upload, stretch.upload_id, stretch.part, stretch.crc64nvme or "", stretch.size)
-            line.finish_if_whole(upload, epoch)
-        elif line.ledger.advance(upload, epoch, State.FINISHING):
-            line.finish(upload, epoch)
+        if not stretch.part:
+            return line.ledger.arrived(upload, epoch)
+        line.ledger.part_done(upload, stretch.upload_id, stretch.part, stretch.crc64nvme or "", stretch.size)
+        return line.is_whole(upload, epoch)
 
     def _sign_again(self, stretch: Stretch, delay: float) -> None:
         line, upload = self._line, stretch.upload

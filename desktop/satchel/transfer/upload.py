@@ -11,6 +11,7 @@ still under way finds that it is stale and comes to nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -84,6 +85,8 @@ class Upload:
     epoch: int = 0
     part_bytes: dict[int, int] = field(default_factory=dict)
     """Sizes of the parts that S3 has; a file that goes by one PUT is part 0."""
+    payload: bytes | None = None
+    """All of a small file, from when it was hashed until it is sent."""
     digest: str | None = None
     """The file's SHA-256 once it is known; stored with the next step."""
     jobs: set[Job] = field(default_factory=set)
@@ -169,15 +172,18 @@ class Ledger:
         """To `state`, stored; False when the work was stale."""
         return bool(self.advance_all([(upload, epoch)], state, **changes))
 
-    def advance_all(self, work: Iterable[tuple[Upload, int]], state: State, **changes: Any) -> list[Upload]:
-        """As `advance` for many, with one commit; those that did advance."""
+    def advance_all(
+        self, work: Iterable[tuple[Upload, int]], state: State, *, store: bool = True, **changes: Any
+    ) -> list[Upload]:
+        """As `advance` for many, with one commit; those that did advance. Without `store` the journal does not hear of
+        it: a crash repeats the step."""
         with self.lock:
             uploads = [upload for upload, epoch in work if self.fresh(upload, epoch)]
             made = [
                 replace(upload.stored, state=state, message="", sha256=upload.digest or upload.stored.sha256, **changes)
                 for upload in uploads
             ]
-            if made:
+            if made and store:
                 self.store.add(made)
             for upload, stored in zip(uploads, made, strict=True):
                 assert state in NEXT[upload.state], (upload.state, state)  # noqa: S101 - the table above is the rule
@@ -220,13 +226,31 @@ class Ledger:
             upload.message, upload.retry_at = "", None
         self._on_change()
 
-    def done(self, upload: Upload, epoch: int, node: Node) -> None:
+    def arrived(self, upload: Upload, epoch: int) -> bool:
+        """S3 has all of a file that goes by one PUT. Not stored, as asking S3 again tells it: it is stored with many
+        others when they are finished."""
         with self.lock:
             if not self.fresh(upload, epoch):
-                return
-            self._end(upload, State.DONE, "")
-        _settle(upload.ticket.opened, OpenedUpload(upload_id=upload.id, outcome="done", node=node))
-        _settle(upload.ticket.done, node)
+                return False
+            upload.part_bytes[0] = upload.stored.size
+            upload.message, upload.retry_at = "", None
+        self._on_change()
+        return True
+
+    def done(self, work: Iterable[tuple[Upload, int, Node]]) -> None:
+        """With one commit for all; stale ones are left out."""
+        with self.lock:
+            ended = [(upload, node) for upload, epoch, node in work if self.fresh(upload, epoch)]
+            for upload, _ in ended:
+                self.new_epoch(upload)
+                upload.rate = 0.0
+            made = [replace(upload.stored, state=State.DONE, message="") for upload, _ in ended]
+            self.store.add(made)
+            for (upload, _), stored in zip(ended, made, strict=True):
+                upload.stored = stored
+        for upload, node in ended:
+            _settle(upload.ticket.opened, OpenedUpload(upload_id=upload.id, outcome="done", node=node))
+            _settle(upload.ticket.done, node)
         self._on_change()
 
     def fail(self, upload: Upload, epoch: int, error: SatchelError) -> bool:
@@ -302,6 +326,7 @@ class Ledger:
     def new_epoch(self, upload: Upload) -> None:
         """Whatever is under way for `upload` stops, at once where it is on the wire."""
         upload.epoch += 1
+        upload.payload = None
         upload.message, upload.retry_at = "", None
         for job in upload.jobs:
             job.wire.interrupt()
@@ -340,14 +365,11 @@ class Ledger:
 
 def _refuse(ticket: Ticket, error: SatchelError) -> None:
     for future in (ticket.opened, ticket.done):
-        try:
+        with contextlib.suppress(InvalidStateError):
             future.set_exception(error)
-        except InvalidStateError:
-            continue
 
 
 def _settle(future: Future[Any], value: Any) -> None:
-    try:
-        future.set_result(value)
-    except InvalidStateError:
-        return
+    if not future.done():
+        with contextlib.suppress(InvalidStateError):
+            future.set_result(value)

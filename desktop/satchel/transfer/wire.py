@@ -11,18 +11,21 @@ import http.client
 import select
 import socket
 import ssl
+import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from .http1 import Reply, head, read_reply, split
 
 CONNECT_TIMEOUT = 10.0
 SEND_TIMEOUT = 60.0
 """Seconds for one block to leave."""
 REPLY_TIMEOUT = 90.0
 """Seconds from the last byte sent to the first of the answer."""
-MAX_REPLY = 64 * 1024
 _ONE_CALL = 256 * 1024
+_FRESH_S = 1.0
+"""A kept connection is not asked whether it lives when it was used within so many seconds: its end would tell."""
 
 
 class UnreachableError(Exception):
@@ -31,14 +34,6 @@ class UnreachableError(Exception):
 
 class HaltedError(Exception):
     """`Wire.interrupt` was called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes = b""
 
 
 class Wire:
@@ -51,6 +46,7 @@ class Wire:
         self._halted = False
         self._active: http.client.HTTPConnection | None = None
         self._tls: ssl.SSLContext | None = None
+        self._used = 0.0
 
     def arm(self) -> None:
         """Ready for a new exchange: forget an earlier `interrupt`."""
@@ -78,12 +74,12 @@ class Wire:
 
         `on_sent(n)` tells how many have left. Raises `UnreachableError`, `HaltedError`, and whatever `blocks` raises.
         """
-        head = _head("PUT", url, {**headers, "content-length": str(length)})
+        asked = _head("PUT", url, {**headers, "content-length": str(length)})
         with self._translated():
             while True:
                 connection, kept = self._connection(url)
                 try:
-                    return self._exchange(connection, head, blocks(), length, on_sent)
+                    return self._exchange(connection, asked, blocks(), length, on_sent)
                 except (OSError, http.client.HTTPException) as error:
                     # The server may close a kept connection whenever it likes; that says nothing about the network.
                     stale = isinstance(error, ConnectionError | http.client.RemoteDisconnected | ssl.SSLEOFError)
@@ -118,7 +114,7 @@ class Wire:
             connection, kept = self._connection(url)
             try:
                 _socket(connection).sendall(_head("GET", url, headers))
-                return connection, self._response(connection, "GET")
+                return connection, self._response(connection)
             except (OSError, http.client.HTTPException):
                 self._drop(connection)
                 if not kept or self._halted:
@@ -127,7 +123,7 @@ class Wire:
     def _exchange(
         self,
         connection: http.client.HTTPConnection,
-        head: bytes,
+        asked: bytes,
         blocks: Iterable[bytes],
         length: int,
         on_sent: Callable[[int], None],
@@ -135,8 +131,8 @@ class Wire:
         self._active = connection
         try:
             self._unless_halted()
-            whole = self._send(connection, head, blocks, length, on_sent)
-            return self._reply(connection, "PUT", keep=whole)
+            whole = self._send(connection, asked, blocks, length, on_sent)
+            return self._reply(connection, keep=whole)
         except BaseException:
             self._drop(connection)
             raise
@@ -150,19 +146,19 @@ class Wire:
     def _send(
         self,
         connection: http.client.HTTPConnection,
-        head: bytes,
+        asked: bytes,
         blocks: Iterable[bytes],
         length: int,
         on_sent: Callable[[int], None],
     ) -> bool:
         """True when all has left; False when the server answered before."""
         sock = _socket(connection)
-        sock.settimeout(self._send_timeout)
+        _give(sock, self._send_timeout if length > _ONE_CALL else self._reply_timeout)
         if length <= _ONE_CALL:
-            whole = self._push(sock, head + b"".join(blocks))
+            whole = self._push(sock, asked + b"".join(blocks))
             on_sent(length)
             return whole
-        if not self._push(sock, head):
+        if not self._push(sock, asked):
             return False
         sent = 0
         for block in blocks:
@@ -186,32 +182,33 @@ class Wire:
             raise
         return True
 
-    def _reply(self, connection: http.client.HTTPConnection, method: str, *, keep: bool) -> Reply:
-        response = self._response(connection, method)
-        body = response.read(MAX_REPLY)
-        if not keep or response.will_close or not response.isclosed():
-            response.close()
-            self._drop(connection)
-        return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
-
-    def _response(self, connection: http.client.HTTPConnection, method: str) -> http.client.HTTPResponse:
+    def _reply(self, connection: http.client.HTTPConnection, *, keep: bool) -> Reply:
         sock = _socket(connection)
-        sock.settimeout(self._reply_timeout)
-        response = http.client.HTTPResponse(sock, method=method)
+        _give(sock, self._reply_timeout)
+        reply, alive = read_reply(sock)
+        self._used = time.monotonic()
+        if not (keep and alive):
+            self._drop(connection)
+        return reply
+
+    def _response(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        sock = _socket(connection)
+        _give(sock, self._reply_timeout)
+        response = http.client.HTTPResponse(sock, method="GET")
         response.begin()
         return response
 
     def _connection(self, url: str) -> tuple[http.client.HTTPConnection, bool]:
         """A connection to the host of `url`, and whether it was kept from before."""
-        parts = urlsplit(url)
-        key = (parts.scheme, parts.netloc)
-        found = self._connections.get(key)
+        scheme, place, _ = split(url)
+        found = self._connections.get((scheme, place))
         if found is not None:
-            if found.sock is not None and not _readable(found.sock):
+            if found.sock is not None and (time.monotonic() - self._used < _FRESH_S or not _readable(found.sock)):
                 return found, True
             self._drop(found)
+        parts = urlsplit(url)
         made = self._connect(parts.scheme, parts.hostname or "", parts.port)
-        self._connections[key] = made
+        self._connections[scheme, place] = made
         return made, False
 
     def _connect(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
@@ -248,16 +245,10 @@ class Wire:
 
 
 def _head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{method} {target} HTTP/1.1"]
-    names = {name.lower() for name in headers}
-    if "host" not in names:
-        lines.append(f"host: {parts.netloc}")
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise UnreachableError("The address is broken")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    try:
+        return head(method, url, headers)
+    except ValueError:
+        raise UnreachableError("The address is broken") from None
 
 
 def _socket(connection: http.client.HTTPConnection) -> socket.socket:
@@ -265,6 +256,12 @@ def _socket(connection: http.client.HTTPConnection) -> socket.socket:
     if sock is None:
         raise ConnectionResetError("the connection is closed")
     return sock
+
+
+def _give(sock: socket.socket, seconds: float) -> None:
+    """Set the timeout; a system call, and so only when it is another."""
+    if sock.gettimeout() != seconds:
+        sock.settimeout(seconds)
 
 
 def _readable(sock: socket.socket) -> bool:

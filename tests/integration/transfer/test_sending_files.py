@@ -370,11 +370,27 @@ def test_what_was_dropped_goes_before_what_a_folder_has(world: World) -> None:
     assert sum(ticket.done.done() for ticket in slow) < 60
 
 
-def test_every_state_is_stored_in_order(world: World) -> None:
-    ticket = world.start().submit(world.request(world.file("f", 2 * MIB)))
-    ticket.done.result(5)
+@pytest.mark.parametrize(
+    ("size", "stored"),
+    [
+        (10, ["waiting", "finishing", "done"]),
+        (2 * MIB, ["waiting", "hashing", "finishing", "done"]),
+        (LARGE, ["waiting", "sending", "finishing", "done"]),
+    ],
+)
+def test_every_state_that_a_crash_must_find_is_stored_in_order(world: World, size: int, stored: list[str]) -> None:
+    ticket = world.start().submit(world.request(world.file("f", size)))
+    ticket.done.result(10)
     states = [state.value for upload_id, state in world.store.history if upload_id == ticket.upload_id]
-    assert states == ["waiting", "hashing", "sending", "finishing", "done"]
+    assert states == stored
+
+
+def test_many_small_files_are_opened_and_completed_in_batches(world: World) -> None:
+    uploader = world.start()
+    tickets = uploader.submit_all([world.request(world.file(f"f{number}", 100)) for number in range(500)])
+    for ticket in tickets:
+        ticket.done.result(20)
+    assert world.service.count("open") + world.service.count("complete") <= 50
 
 
 def test_progress_tells_bytes_and_rate(world: World, until: Any) -> None:

@@ -7,9 +7,9 @@ import pytest
 from satchel.core.ports import SystemIds
 from satchel.transfer.backoff import Backoff, Gate
 from satchel.transfer.digest import PartDigests, crc_text
+from satchel.transfer.http1 import Reply
 from satchel.transfer.queues import WorkQueue
 from satchel.transfer.replies import Verdict, judge, refusal
-from satchel.transfer.wire import Reply
 
 
 class Clock:
