@@ -36,9 +36,10 @@ contract: $(VENV)/.dev
 	@.ci/system-packages test
 	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	@.ci/system-packages test
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.wire
 
 iam: $(VENV)/.dev
 	$(BIN)/pytest tests/iam --timeout 0 -s
@@ -79,6 +80,10 @@ $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[local,dev,bench]'
+	@touch $@
 
 $(VENV)/.app: pyproject.toml
 	@.ci/system-packages python
