@@ -254,7 +254,11 @@ class TransferState(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self in (TransferState.DONE, TransferState.FAILED, TransferState.CANCELLED)
+        return self._value_ in _FINAL
+
+
+_FINAL = frozenset({"done", "failed", "cancelled"})
+"""Plain text: comparing members of an enum is slow, and this is asked nine times for each file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,16 @@ class Gate:
                 self._changed.wait(left)
             return None if self._closed else self._failures
 
+    @property
+    def failures(self) -> int:
+        """How many tries have failed since the last that passed: the ticket of a try that begins now."""
+        return self._failures
+
+    def seconds_left(self) -> float:
+        """How long no try makes sense."""
+        with self._changed:
+            return max(0.0, self._until - self._clock.monotonic()) if self._failures else 0.0
+
     def failed(self, ticket: int, message: str, named: float | None = None) -> None:
         """The try failed, `named` seconds being the pause the host asked for. One outage is counted once."""
         with self._changed:
@@ -74,3 +84,35 @@ class Gate:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+class Allowance:
+    """How many requests may be under way at once: more as answers come, half when the server pushes back.
+
+    As TCP finds its window: what is far away is answered late and needs many under way, and no clock has to tell.
+    """
+
+    def __init__(self, clock: Clock, *, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._limit = min(_FIRST, most)
+        self._hold_until = 0.0
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    def answered(self) -> None:
+        if self._limit < self._most and self._clock.monotonic() >= self._hold_until:
+            self._limit += 1
+
+    def pushed_back(self) -> None:
+        """One refusal halves it; the others that were under way then are of the same wave."""
+        now = self._clock.monotonic()
+        if now >= self._hold_until:
+            self._limit = max(1, self._limit // 2)
+            self._hold_until = now + _HOLD_S
+
+
+_FIRST = 32
+_HOLD_S = 5.0

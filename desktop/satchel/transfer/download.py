@@ -25,7 +25,8 @@ from satchel.core.model import ContentSource
 from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
-from .wire import HaltedError, UnreachableError, Wire
+from .dial import HaltedError, UnreachableError
+from .wire import Wire
 
 _BLOCK = 256 * 1024
 _TRIES = 8

@@ -71,7 +71,7 @@ class Driver:
         if upload.digest is None and not self._read(turn, held):
             return
         if self._line.is_whole(upload, turn.epoch):
-            self._line.finish(upload, turn.epoch)
+            self._line.finish([turn])
 
     def _read(self, turn: Turn, held: dict[int, str] | None) -> bool:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
@@ -112,7 +112,7 @@ class Driver:
             if one is None:
                 raise SatchelError("The service did not sign every part", "Try again.")
             window.put(part.size)
-            line.to_send.put(
+            line.send(
                 Stretch(
                     upload=upload,
                     epoch=turn.epoch,
@@ -125,8 +125,7 @@ class Driver:
                     signed_at=now,
                     crc64nvme=part.crc64nvme,
                     window=window,
-                ),
-                upload.priority,
+                )
             )
 
     def _held(self, upload: Upload, part_size: int) -> dict[int, str] | None:

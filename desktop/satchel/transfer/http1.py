@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 MAX_REPLY = 64 * 1024
 """Bytes of a head, and of a body, that are read; S3's errors are far shorter."""
-_BLOCK = 64 * 1024
+BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +44,53 @@ def split(url: str) -> tuple[str, str, str]:
 
 
 def read_reply(sock: socket.socket) -> tuple[Reply, bool]:
-    """The next answer, and whether the connection may be used for another.
-
-    Raises `OSError` and `http.client.HTTPException` when it breaks off or is no HTTP; a body beyond `MAX_REPLY` is cut.
-    """
-    reader = _Reader(sock)
+    """The next answer, and whether the connection may be used for another. Raises as `parse` does, and `OSError`."""
+    held = b""
     while True:
-        version, status, headers = _parsed(reader.until(b"\r\n\r\n"))
-        if not 100 <= status < 200:
-            break
-    connection = headers.get("connection", "").lower()
-    keep = connection != "close" if version == b"HTTP/1.1" else connection == "keep-alive"
+        more = sock.recv(BLOCK)
+        held += more
+        if (found := parse(held, ended=not more)) is not None:
+            return found
+
+
+def parse(held: bytes, *, ended: bool) -> tuple[Reply, bool] | None:
+    """The answer that `held` begins with, and whether the connection may be used for another; None if more must come.
+
+    `ended` says that nothing will. Raises `http.client.HTTPException` for what breaks off or is no HTTP. A body beyond
+    `MAX_REPLY` is cut.
+    """
+    reader = _Reader(held, ended=ended)
+    try:
+        while True:
+            version, status, headers = _parsed(reader.until(b"\r\n\r\n"))
+            if not 100 <= status < 200:
+                break
+        connection = headers.get("connection", "").lower()
+        keep = connection != "close" if version == b"HTTP/1.1" else connection == "keep-alive"
+        body, whole = _body(reader, status, headers)
+    except _MoreError:
+        if ended:
+            raise http.client.RemoteDisconnected("the answer broke off") from None
+        return None
+    return Reply(status, headers, body), keep and whole and reader.empty
+
+
+class _MoreError(Exception):
+    """There is more to come."""
+
+
+def _body(reader: _Reader, status: int, headers: Mapping[str, str]) -> tuple[bytes, bool]:
+    """The body, and whether that was all of it and its end was marked."""
     if status in (204, 304):
-        body = b""
-    elif headers.get("transfer-encoding", "").lower() == "chunked":
-        body, whole = _chunks(reader)
-        keep = keep and whole
-    elif (length := headers.get("content-length")) is not None:
-        if not length.isdigit():
-            raise http.client.HTTPException("a broken content-length")
-        body = reader.exactly(min(int(length), MAX_REPLY))
-        keep = keep and int(length) <= MAX_REPLY
-    else:
-        body, keep = reader.rest(), False
-    return Reply(status, headers, body), keep and reader.empty
+        return b"", True
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        return _chunks(reader)
+    length = headers.get("content-length")
+    if length is None:
+        return reader.rest(), False
+    if not length.isdigit():
+        raise http.client.HTTPException("a broken content-length")
+    return reader.exactly(min(int(length), MAX_REPLY)), int(length) <= MAX_REPLY
 
 
 def _parsed(text: bytes) -> tuple[bytes, int, dict[str, str]]:
@@ -99,38 +122,37 @@ def _chunks(reader: _Reader) -> tuple[bytes, bool]:
 
 
 class _Reader:
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._held = b""
+    def __init__(self, held: bytes, *, ended: bool) -> None:
+        self._held = held
+        self._at = 0
+        self._ended = ended
 
     @property
     def empty(self) -> bool:
-        return not self._held
+        return self._at == len(self._held)
 
     def until(self, mark: bytes) -> bytes:
         """What comes before `mark`, which is taken too."""
-        while (end := self._held.find(mark)) < 0:
-            if len(self._held) > MAX_REPLY:
+        end = self._held.find(mark, self._at)
+        if end < 0:
+            if len(self._held) - self._at > MAX_REPLY:
                 raise http.client.LineTooLong("the head of an answer")
-            self._more()
-        found, self._held = self._held[:end], self._held[end + len(mark) :]
+            raise _MoreError
+        found = self._held[self._at : end]
+        self._at = end + len(mark)
         return found
 
     def exactly(self, length: int) -> bytes:
-        while len(self._held) < length:
-            self._more()
-        found, self._held = self._held[:length], self._held[length:]
+        if len(self._held) - self._at < length:
+            raise _MoreError
+        found = self._held[self._at : self._at + length]
+        self._at += length
         return found
 
     def rest(self) -> bytes:
         """Until the other side hangs up."""
-        while len(self._held) < MAX_REPLY and (more := self._sock.recv(_BLOCK)):
-            self._held += more
-        found, self._held = self._held[:MAX_REPLY], b""
+        if not self._ended and len(self._held) - self._at < MAX_REPLY:
+            raise _MoreError
+        found = self._held[self._at : self._at + MAX_REPLY]
+        self._at = len(self._held)
         return found
-
-    def _more(self) -> None:
-        more = self._sock.recv(_BLOCK)
-        if not more:
-            raise http.client.RemoteDisconnected("the answer broke off")
-        self._held += more

@@ -6,9 +6,9 @@ import contextlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from satchel.core.errors import (
     BusyError,
@@ -112,6 +112,7 @@ class Line:
         self.to_prepare: WorkQueue[Turn] = WorkQueue(clock)
         self.to_drive: WorkQueue[Turn] = WorkQueue(clock)
         self.to_send: WorkQueue[Stretch] = WorkQueue(clock)
+        self.to_send_small: WorkQueue[Stretch] = WorkQueue(clock)
         self.to_finish: WorkQueue[Turn] = WorkQueue(clock)
         self.to_abort: WorkQueue[str] = WorkQueue(clock)
         self._busy = 0
@@ -130,13 +131,16 @@ class Line:
 
     def more_to_come(self) -> bool:
         """Whether more uploads are about to be ready to be finished."""
-        return self._busy > 0 or len(self.to_send) > 0 or len(self.to_prepare) > 0
+        return self._busy > 0 or any(len(queue) for queue in (self.to_send_small, self.to_send, self.to_prepare))
 
     def close(self) -> None:
-        for queue in (self.to_prepare, self.to_drive, self.to_send, self.to_finish, self.to_abort):
+        for queue in self._queues():
             queue.close()
         self.service_gate.close()
         self.wire_gate.close()
+
+    def _queues(self) -> tuple[WorkQueue[Any], ...]:
+        return self.to_prepare, self.to_drive, self.to_send, self.to_send_small, self.to_finish, self.to_abort
 
     def ask(self, work: Callable[[], T]) -> T:
         """The service's answer, waited for as long as it cannot be reached. Raises `ClosedError`, other refusals."""
@@ -176,8 +180,12 @@ class Line:
     def prepare(self, upload: Upload, epoch: int, delay: float = 0.0) -> None:
         self.to_prepare.put(Turn(upload, epoch), upload.priority, delay)
 
-    def finish(self, upload: Upload, epoch: int) -> None:
-        self.to_finish.put(Turn(upload, epoch), upload.priority)
+    def send(self, stretch: Stretch, delay: float = 0.0) -> None:
+        queue = self.to_send if stretch.payload is None else self.to_send_small
+        queue.put(stretch, stretch.upload.priority, delay)
+
+    def finish(self, turns: Sequence[Turn]) -> None:
+        self.to_finish.put_all([(turn, turn.upload.priority) for turn in turns])
 
     def is_whole(self, upload: Upload, epoch: int) -> bool:
         """Whether it has just come to its end: S3 has every part and the whole digest is known."""

@@ -42,7 +42,8 @@ class Preparer:
         line = self._line
         while (turn := line.to_prepare.take(self._at_most)) is not None:
             if self._at_most is None:
-                line.to_send.wait_below(_AHEAD)  # signatures do not keep
+                for queue in (line.to_send, line.to_send_small):
+                    queue.wait_below(_AHEAD)  # signatures do not keep
             taken: list[Turn] = []
             try:
                 with line.at_work():
@@ -157,7 +158,7 @@ class Preparer:
             if answer.outcome == "done" and answer.node is not None:
                 ledger.done([(upload, turn.epoch, answer.node)])
             elif answer.outcome == "present":
-                line.finish(upload, turn.epoch)
+                line.finish([turn])
             elif answer.outcome == "multipart" and answer.part_size:
                 resumed = upload.stored.part_size == answer.part_size
                 if ledger.advance(upload, turn.epoch, State.SENDING, part_size=answer.part_size):
@@ -168,7 +169,7 @@ class Preparer:
         now = line.clock.monotonic()
         for turn, answer in sending:
             if turn.upload in advanced and answer.put is not None:
-                line.to_send.put(
+                line.send(
                     Stretch(
                         upload=turn.upload,
                         epoch=turn.epoch,
@@ -180,8 +181,7 @@ class Preparer:
                         headers=answer.put.headers,
                         signed_at=now,
                         payload=turn.upload.payload,
-                    ),
-                    turn.upload.priority,
+                    )
                 )
                 turn.upload.payload = None
 

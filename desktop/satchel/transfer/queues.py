@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from satchel.core.ports import Clock
@@ -26,15 +27,28 @@ class WorkQueue(Generic[T]):
         self._later: list[tuple[float, int, int, T]] = []
         self._numbers = itertools.count()
         self._closed = False
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when there is something new for somebody who waits elsewhere; quick, and from any thread."""
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def put(self, item: T, priority: int, delay: float = 0.0) -> None:
+        self.put_all([(item, priority)], delay)
+
+    def put_all(self, items: Sequence[tuple[T, int]], delay: float = 0.0) -> None:
+        """Items with their priorities."""
         with self._changed:
-            number = next(self._numbers)
-            if delay > 0:
-                heapq.heappush(self._later, (self._clock.monotonic() + delay, number, priority, item))
-            else:
-                heapq.heappush(self._ready, (priority, number, item))
-            self._changed.notify(self._choosy + 1)
+            due = self._clock.monotonic() + delay
+            for item, priority in items:
+                number = next(self._numbers)
+                if delay > 0:
+                    heapq.heappush(self._later, (due, number, priority, item))
+                else:
+                    heapq.heappush(self._ready, (priority, number, item))
+            self._changed.notify(self._choosy + len(items))
+        self.on_change()
 
     def take(self, at_most: int | None = None, *, within: float | None = None) -> T | None:
         """The next item, waiting for it, `within` seconds if given; only of a priority up to `at_most`, if given.
@@ -66,6 +80,14 @@ class WorkQueue(Generic[T]):
         with self._changed:
             return None if self._closed else self._pop(None)
 
+    def take_some(self, count: int) -> list[T]:
+        """Up to `count` items, as many as there are."""
+        found: list[T] = []
+        with self._changed:
+            while len(found) < count and not self._closed and (one := self._pop(None)) is not None:
+                found.append(one)
+        return found
+
     def wait_below(self, length: int) -> None:
         """Wait until fewer than `length` items are ready."""
         with self._shorter:
@@ -79,12 +101,14 @@ class WorkQueue(Generic[T]):
                 heapq.heappush(self._ready, (priority, number, item))
             self._later.clear()
             self._changed.notify_all()
+        self.on_change()
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             self._shorter.notify_all()
+        self.on_change()
 
     def _pop(self, at_most: int | None) -> T | None:
         now = self._clock.monotonic()

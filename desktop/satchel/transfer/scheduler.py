@@ -12,13 +12,15 @@ from satchel.core.names import name_problem
 from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
+from .dial import Dialer
 from .drive import Driver
 from .finish import Aborter, Finisher
-from .line import Line
+from .line import Line, Turn
 from .local import Stamp, stamp_of
 from .ports import UploadService, UploadStore
 from .prepare import Preparer
 from .send import Sender
+from .small import SmallSender
 from .upload import Ledger, Ticket, Upload, UploadProgress
 from .wire import REPLY_TIMEOUT, SEND_TIMEOUT, Wire
 
@@ -27,6 +29,8 @@ State = TransferState
 _KEPT = 200
 """How many uploads that ended `progress` still tells of."""
 _RATE_EVERY_S = 0.25
+_SMALL = 20
+"""Connections for small files, for each one for large files: they are over before they fill one."""
 _DONE_MS = 30 * 24 * 3600 * 1000
 """How long a done upload is remembered: until then a folder that a crash interrupted knows which files it has sent."""
 
@@ -67,9 +71,13 @@ class Uploader:
         self._given_up = {stored.request.node_id: stored.request.upload_id for stored in store.given_up()}
         """What an earlier run gave up and the service has not heard of, by node: told before that is opened anew."""
         store.forget_done(clock.now_ms() - _DONE_MS)
+        dialer = Dialer()
         self._senders = [
-            Sender(self._line, Wire(send_timeout=send_timeout, reply_timeout=reply_timeout)) for _ in range(connections)
+            Sender(self._line, Wire(dialer, send_timeout=send_timeout, reply_timeout=reply_timeout))
+            for _ in range(connections)
         ]
+        most = 1 if connections == 1 else connections * _SMALL
+        self._small_sender = SmallSender(self._line, dialer, reply_timeout=reply_timeout, most=most)
         # One of each stage of two minds is kept for what is urgent.
         stages: list[tuple[str, Callable[[], None]]] = [
             ("upload-open-urgent", Preparer(self._line, at_most=0).run),
@@ -79,6 +87,7 @@ class Uploader:
             ("upload-read-2", Driver(self._line, at_most=None).run),
             ("upload-finish", Finisher(self._line).run),
             ("upload-abort", Aborter(self._line).run),
+            ("upload-send-small", self._small_sender.run),
             *((f"upload-send-{number}", sender.run) for number, sender in enumerate(self._senders)),
         ]
         left = {one.request.node_id for several in self._left.values() for one in several}
@@ -181,20 +190,21 @@ class Uploader:
                 raise UsageError("There is no such upload to complete", "Only one that was refused can be.")
             upload.stored = replace(upload.stored, request=replace(upload.request, base_revision=base_revision))
             epoch = self._ledger.again(upload, State.FINISHING, fresh_ticket=True)
-            self._line.finish(upload, epoch)
+            self._line.finish([Turn(upload, epoch)])
             return upload.ticket
 
     def hurry(self) -> None:
         """Try now what waits for another try: the network is back, somebody signed in, the computer woke up."""
         for gate in (self._line.service_gate, self._line.wire_gate):
             gate.open_now()
-        for queue in (self._line.to_prepare, self._line.to_send, self._line.to_finish):
+        for queue in (self._line.to_prepare, self._line.to_send, self._line.to_send_small, self._line.to_finish):
             queue.hurry()
 
     def drop_connections(self) -> None:
         """After sleep: the kept connections are dead, and would only be found so after a long wait."""
         for sender in self._senders:
             sender.wire.interrupt()
+        self._small_sender.drop_connections()
         self.hurry()
 
     def forget(self, upload_id: str) -> None:
@@ -304,7 +314,7 @@ class Uploader:
         # All bytes were at S3 before: the service need not be asked what to send.
         upload.digest = upload.stored.sha256
         self._ledger.opened(upload, OpenedUpload(upload_id=upload.id, outcome="present"))
-        self._line.finish(upload, upload.epoch)
+        self._line.finish([Turn(upload, upload.epoch)])
 
     def _unpause(self, upload: Upload) -> None:
         epoch = self._ledger.again(upload)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from satchel.core.errors import CancelledError, JournalError, SatchelError
 from satchel.core.model import Node, OpenedUpload, StoredUpload, TransferState, UploadRequest
@@ -27,7 +27,6 @@ from satchel.core.ports import Clock
 from .local import LocalFile, Stamp, stamp_of
 from .ports import UploadStore
 from .replies import Verdict
-from .wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -138,11 +137,21 @@ class Upload:
         return min(self.stored.size, sum(self.part_bytes.values()) + sum(job.on_wire for job in self.jobs))
 
 
+class Interruptible(Protocol):
+    """A wire on which one request at a time is under way."""
+
+    def arm(self) -> None:
+        """Forget an earlier `interrupt`: another request begins."""
+
+    def interrupt(self) -> None:
+        """End the request under way at once; from any thread."""
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """A stretch of a file on the wire."""
 
-    wire: Wire
+    wire: Interruptible
     on_wire: int = 0
 
     def count(self, sent: int) -> None:
@@ -166,7 +175,8 @@ class Ledger:
         return self.uploads.get(upload_id) or self.uploads.get(self._also.get(upload_id, ""))
 
     def fresh(self, upload: Upload, epoch: int) -> bool:
-        return upload.epoch == epoch and not upload.state.final and upload.state is not State.PAUSED
+        state = upload.stored.state
+        return upload.epoch == epoch and state is not State.PAUSED and not state.final
 
     def advance(self, upload: Upload, epoch: int, state: State, **changes: Any) -> bool:
         """To `state`, stored; False when the work was stale."""
@@ -226,16 +236,16 @@ class Ledger:
             upload.message, upload.retry_at = "", None
         self._on_change()
 
-    def arrived(self, upload: Upload, epoch: int) -> bool:
-        """S3 has all of a file that goes by one PUT. Not stored, as asking S3 again tells it: it is stored with many
-        others when they are finished."""
+    def arrived(self, work: Iterable[tuple[Upload, int]]) -> list[tuple[Upload, int]]:
+        """S3 has all of these files, each by one PUT; those that are not stale. Nothing is stored, as asking S3 again
+        would tell: it is stored with many others when they are finished."""
         with self.lock:
-            if not self.fresh(upload, epoch):
-                return False
-            upload.part_bytes[0] = upload.stored.size
-            upload.message, upload.retry_at = "", None
+            fresh = [(upload, epoch) for upload, epoch in work if self.fresh(upload, epoch)]
+            for upload, _ in fresh:
+                upload.part_bytes[0] = upload.stored.size
+                upload.message, upload.retry_at = "", None
         self._on_change()
-        return True
+        return fresh
 
     def done(self, work: Iterable[tuple[Upload, int, Node]]) -> None:
         """With one commit for all; stale ones are left out."""
@@ -332,7 +342,7 @@ class Ledger:
             job.wire.interrupt()
         upload.jobs.clear()
 
-    def start_job(self, upload: Upload, epoch: int, wire: Wire) -> Job | None:
+    def start_job(self, upload: Upload, epoch: int, wire: Interruptible) -> Job | None:
         """None when the work is stale."""
         with self.lock:
             if not self.fresh(upload, epoch):

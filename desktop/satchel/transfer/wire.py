@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import select
 import socket
 import ssl
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from urllib.parse import urlsplit
 
+from .dial import Dialer, HaltedError, UnreachableError, is_stale, readable, shut, words_for
 from .http1 import Reply, head, read_reply, split
 
-CONNECT_TIMEOUT = 10.0
 SEND_TIMEOUT = 60.0
 """Seconds for one block to leave."""
 REPLY_TIMEOUT = 90.0
@@ -28,24 +25,22 @@ _FRESH_S = 1.0
 """A kept connection is not asked whether it lives when it was used within so many seconds: its end would tell."""
 
 
-class UnreachableError(Exception):
-    """No answer, or a broken one; the text is for people, a few words."""
-
-
-class HaltedError(Exception):
-    """`Wire.interrupt` was called."""
-
-
 class Wire:
     """The connections of one thread, one for each host. Only `interrupt` may be called from another thread."""
 
-    def __init__(self, *, send_timeout: float = SEND_TIMEOUT, reply_timeout: float = REPLY_TIMEOUT) -> None:
+    def __init__(
+        self,
+        dialer: Dialer | None = None,
+        *,
+        send_timeout: float = SEND_TIMEOUT,
+        reply_timeout: float = REPLY_TIMEOUT,
+    ) -> None:
+        self._dialer = dialer or Dialer()
         self._send_timeout = send_timeout
         self._reply_timeout = reply_timeout
         self._connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
         self._halted = False
         self._active: http.client.HTTPConnection | None = None
-        self._tls: ssl.SSLContext | None = None
         self._used = 0.0
 
     def arm(self) -> None:
@@ -58,9 +53,7 @@ class Wire:
         connection = self._active
         sock = connection.sock if connection is not None else None
         if sock is not None:
-            with contextlib.suppress(OSError):
-                # On the plain socket below TLS, which would otherwise want to say goodbye from the wrong thread.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            shut(sock)
 
     def put(
         self,
@@ -82,8 +75,7 @@ class Wire:
                     return self._exchange(connection, asked, blocks(), length, on_sent)
                 except (OSError, http.client.HTTPException) as error:
                     # The server may close a kept connection whenever it likes; that says nothing about the network.
-                    stale = isinstance(error, ConnectionError | http.client.RemoteDisconnected | ssl.SSLEOFError)
-                    if not (kept and stale) or self._halted:
+                    if not (kept and is_stale(error)) or self._halted:
                         raise
 
     @contextlib.contextmanager
@@ -164,7 +156,7 @@ class Wire:
         for block in blocks:
             self._unless_halted()
             # TLS has bytes to read of its own accord; there a broken pipe tells.
-            if not isinstance(sock, ssl.SSLSocket) and _readable(sock):
+            if not isinstance(sock, ssl.SSLSocket) and readable(sock):
                 return False
             if not self._push(sock, block):
                 return False
@@ -177,7 +169,7 @@ class Wire:
         try:
             sock.sendall(data)
         except (ConnectionError, ssl.SSLEOFError):
-            if not self._halted and _readable(sock):
+            if not self._halted and readable(sock):
                 return False
             raise
         return True
@@ -203,30 +195,12 @@ class Wire:
         scheme, place, _ = split(url)
         found = self._connections.get((scheme, place))
         if found is not None:
-            if found.sock is not None and (time.monotonic() - self._used < _FRESH_S or not _readable(found.sock)):
+            if found.sock is not None and (time.monotonic() - self._used < _FRESH_S or not readable(found.sock)):
                 return found, True
             self._drop(found)
-        parts = urlsplit(url)
-        made = self._connect(parts.scheme, parts.hostname or "", parts.port)
+        made = self._dialer.connect(url)
         self._connections[scheme, place] = made
         return made, False
-
-    def _connect(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
-        if scheme == "http":
-            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
-        else:
-            self._tls = self._tls or ssl.create_default_context()
-            proxy = urlsplit(urllib.request.getproxies().get("https", ""))
-            if proxy.hostname and not urllib.request.proxy_bypass(host):
-                connection = http.client.HTTPSConnection(
-                    proxy.hostname, proxy.port, timeout=CONNECT_TIMEOUT, context=self._tls
-                )
-                connection.set_tunnel(host, port or 443)
-            else:
-                connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._tls)
-        connection.connect()
-        return connection
 
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         connection.close()
@@ -241,7 +215,7 @@ class Wire:
         except (OSError, http.client.HTTPException) as error:
             if self._halted:
                 raise HaltedError from error
-            raise UnreachableError(_words(error)) from error
+            raise UnreachableError(words_for(error)) from error
 
 
 def _head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
@@ -262,25 +236,3 @@ def _give(sock: socket.socket, seconds: float) -> None:
     """Set the timeout; a system call, and so only when it is another."""
     if sock.gettimeout() != seconds:
         sock.settimeout(seconds)
-
-
-def _readable(sock: socket.socket) -> bool:
-    """Whether there is something to read: an answer, or the end of the connection."""
-    try:
-        if hasattr(select, "poll"):  # select() takes no descriptor above 1,023
-            poll = select.poll()
-            poll.register(sock, select.POLLIN)
-            return bool(poll.poll(0))
-        return bool(select.select([sock], [], [], 0)[0])
-    except (OSError, ValueError):
-        return True
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "The storage's certificate was refused"
-    if isinstance(error, socket.gaierror | ConnectionRefusedError):
-        return "Could not connect"
-    if isinstance(error, TimeoutError):
-        return "No answer"
-    return "The connection broke"
