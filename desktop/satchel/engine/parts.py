@@ -63,6 +63,7 @@ class Parts:
             clock=services.clock,
             ids=services.ids,
             connections=settings.connections,
+            limit=settings.upload_limit,
             on_change=on_change,
         )
         self.transfers = Transfers(self.journal, on_change)

@@ -15,6 +15,7 @@ from .backoff import Backoff
 from .dial import Dialer
 from .drive import Driver
 from .finish import Aborter, Finisher
+from .limits import Limit
 from .line import Line, Turn
 from .local import Stamp, stamp_of
 from .ports import UploadService, UploadStore
@@ -50,12 +51,14 @@ class Uploader:
         clock: Clock,
         ids: Ids,
         connections: int = 6,
+        limit: int = 0,
         on_change: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
         send_timeout: float = SEND_TIMEOUT,
         reply_timeout: float = REPLY_TIMEOUT,
     ) -> None:
-        """Timeouts are seconds: for a block of 256 KiB to leave, and for S3's answer after the last byte."""
+        """`limit` is bytes a second, 0 for none. Timeouts are seconds: for a block of 256 KiB to leave, and for S3's
+        answer after the last byte."""
         self._clock = clock
         self._ids = ids
         self._store = store
@@ -71,13 +74,15 @@ class Uploader:
         self._given_up = {stored.request.node_id: stored.request.upload_id for stored in store.given_up()}
         """What an earlier run gave up and the service has not heard of, by node: told before that is opened anew."""
         store.forget_done(clock.now_ms() - _DONE_MS)
+        self.limit = Limit(clock, limit)
+        """Bytes a second that may leave; may be changed at any time."""
         dialer = Dialer()
         self._senders = [
-            Sender(self._line, Wire(dialer, send_timeout=send_timeout, reply_timeout=reply_timeout))
+            Sender(self._line, Wire(dialer, self.limit, send_timeout=send_timeout, reply_timeout=reply_timeout))
             for _ in range(connections)
         ]
         most = 1 if connections == 1 else connections * _SMALL
-        self._small_sender = SmallSender(self._line, dialer, reply_timeout=reply_timeout, most=most)
+        self._small_sender = SmallSender(self._line, dialer, self.limit, reply_timeout=reply_timeout, most=most)
         # One of each stage of two minds is kept for what is urgent.
         stages: list[tuple[str, Callable[[], None]]] = [
             ("upload-open-urgent", Preparer(self._line, at_most=0).run),

@@ -22,6 +22,7 @@ from satchel.core.errors import SatchelError
 from .backoff import Allowance
 from .dial import Dialer, UnreachableError, is_stale, shut, words_for
 from .http1 import BLOCK, Reply, head, parse, split
+from .limits import Limit
 from .line import ClosedError, Line, Stretch, Turn
 from .outcome import Outcome
 from .replies import Verdict
@@ -61,11 +62,12 @@ class _Connection:
 
 
 class SmallSender:
-    def __init__(self, line: Line, dialer: Dialer, *, reply_timeout: float, most: int) -> None:
+    def __init__(self, line: Line, dialer: Dialer, limit: Limit, *, reply_timeout: float, most: int) -> None:
         """`reply_timeout` is seconds from the first byte sent to the whole answer; `most` is how many connections."""
         self._line = line
         self._outcome = Outcome(line)
         self._dialer = dialer
+        self._limit = limit
         self._timeout = reply_timeout
         self._allowance = Allowance(line.clock, most=most)
         self._selector = selectors.DefaultSelector()
@@ -126,11 +128,10 @@ class SmallSender:
 
     def _round(self) -> None:
         """Begin what can begin, then hear what there is to hear."""
-        pause = _TICK_S
-        if self._waiting and (pause := min(_TICK_S, self._line.wire_gate.seconds_left())) == 0.0:
-            self._begin()
-            pause = _TICK_S
-        for key, events in self._selector.select(pause):
+        pause = self._line.wire_gate.seconds_left() if self._waiting else _TICK_S
+        if self._waiting and pause == 0.0:
+            pause = self._begin() or _TICK_S
+        for key, events in self._selector.select(min(pause, _TICK_S)):
             if key.data is None:
                 with contextlib.suppress(OSError):
                     self._ear.recv(4096)
@@ -141,18 +142,23 @@ class SmallSender:
         self._take_dialled()
         self._look_around()
 
-    def _begin(self) -> None:
+    def _begin(self) -> float:
+        """Put on their way what there are connections for. The seconds until the limit lets another go; 0 for none."""
         ticket = self._line.wire_gate.failures
         for _ in range(len(self._waiting)):
-            stretch = self._waiting.popleft()
+            stretch = self._waiting[0]
             scheme, place, _ = split(stretch.url)
             found = next((one for one in reversed(self._idle) if one.place == (scheme, place)), None)
+            if found is not None and (seconds := self._limit.try_take(stretch.size)) > 0.0:
+                return seconds
+            self._waiting.popleft()
             if found is None:
                 self._waiting.append(stretch)
             else:
                 self._start(stretch, found, ticket)
         for stretch in list(self._waiting)[self._dialling :]:
             self._dial(stretch.url, ticket)
+        return 0.0
 
     def _start(self, stretch: Stretch, connection: _Connection, ticket: int) -> None:
         assert stretch.payload is not None  # noqa: S101 - those without one go another way

@@ -13,8 +13,11 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from satchel.core.ports import SystemClock
+
 from .dial import Dialer, HaltedError, UnreachableError, is_stale, readable, shut, words_for
 from .http1 import Reply, head, read_reply, split
+from .limits import Limit
 
 SEND_TIMEOUT = 60.0
 """Seconds for one block to leave."""
@@ -31,11 +34,13 @@ class Wire:
     def __init__(
         self,
         dialer: Dialer | None = None,
+        limit: Limit | None = None,
         *,
         send_timeout: float = SEND_TIMEOUT,
         reply_timeout: float = REPLY_TIMEOUT,
     ) -> None:
         self._dialer = dialer or Dialer()
+        self._limit = limit or Limit(SystemClock())
         self._send_timeout = send_timeout
         self._reply_timeout = reply_timeout
         self._connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
@@ -146,7 +151,7 @@ class Wire:
         """True when all has left; False when the server answered before."""
         sock = _socket(connection)
         _give(sock, self._send_timeout if length > _ONE_CALL else self._reply_timeout)
-        if length <= _ONE_CALL:
+        if length <= _ONE_CALL and not self._limit.rate:
             whole = self._push(sock, asked + b"".join(blocks))
             on_sent(length)
             return whole
@@ -158,11 +163,22 @@ class Wire:
             # TLS has bytes to read of its own accord; there a broken pipe tells.
             if not isinstance(sock, ssl.SSLSocket) and readable(sock):
                 return False
-            if not self._push(sock, block):
-                return False
-            sent += len(block)
-            on_sent(sent)
+            for piece in self._pieces(block):
+                if not self._push(sock, piece):
+                    return False
+                sent += len(piece)
+                on_sent(sent)
         return True
+
+    def _pieces(self, block: bytes) -> Iterator[bytes]:
+        """The block as it may leave: whole, or piece by piece at its time."""
+        at = 0
+        while at < len(block):
+            size = self._limit.piece(len(block) - at)
+            self._limit.take(size, lambda: self._halted)
+            self._unless_halted()
+            yield block if size == len(block) else block[at : at + size]
+            at += size
 
     def _push(self, sock: socket.socket, data: bytes) -> bool:
         """False when the server hung up but has left an answer to read."""

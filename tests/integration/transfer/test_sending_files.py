@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -21,6 +22,8 @@ from satchel.core.errors import (
     SatchelError,
 )
 from satchel.core.model import Node, TransferState
+from satchel.core.ports import SystemClock
+from satchel.transfer import Uploader
 from satchel.transfer.backoff import Backoff
 from satchel.transfer.local import LocalFile, stamp_of
 
@@ -385,7 +388,7 @@ def test_every_state_that_a_crash_must_find_is_stored_in_order(world: World, siz
     assert states == stored
 
 
-def test_many_small_files_are_opened_and_completed_in_batches(world: World) -> None:
+def test_five_hundred_small_files_take_few_requests(world: World) -> None:
     uploader = world.start()
     tickets = uploader.submit_all([world.request(world.file(f"f{number}", 100)) for number in range(500)])
     for ticket in tickets:
@@ -409,3 +412,47 @@ def test_progress_tells_bytes_and_rate(world: World, until: Any) -> None:
     assert any(one.rate > 0 for one in seen)
     assert uploader.progress()[0].sent == LARGE
     assert world.changes > 0
+
+
+class SkippingClock(SystemClock):
+    """A clock on which pauses take no time."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._skipped += seconds
+        time.sleep(0)
+
+
+def test_large_files_keep_to_the_limit_whatever_the_connections(world: World) -> None:
+    clock = SkippingClock()
+    uploader = Uploader(world.service, world.store, clock=clock, ids=world.ids, connections=1, limit=LARGE // 10)
+    world.uploaders.append(uploader)
+    began = clock.monotonic()
+    uploader.submit(world.request(path := world.file("big", LARGE))).done.result(30)
+    assert world.s3.objects
+    assert path.read_bytes() in world.s3.objects.values()
+    assert 9.5 < clock.monotonic() - began < 30
+
+
+def test_small_files_keep_to_the_limit_too(world: World) -> None:
+    uploader = world.start(limit=1_000_000)
+    began = time.monotonic()
+    tickets = uploader.submit_all([world.request(world.file(f"f{number}", 50_000)) for number in range(20)])
+    for ticket in tickets:
+        ticket.done.result(20)
+    assert time.monotonic() - began > 0.8
+
+
+def test_a_limit_may_be_lifted_while_it_holds(world: World) -> None:
+    uploader = world.start(limit=4096)
+    ticket = uploader.submit(world.request(world.file("big", LARGE)))
+    time.sleep(0.2)
+    uploader.limit.rate = 0
+    ticket.done.result(20)

@@ -21,7 +21,18 @@ def test_comments_and_unknown_keys_are_kept(tmp_path: Path) -> None:
     assert file.read_text() == '# hello\nfuture = [1, 2]\ntheme = "dark"\n'
 
 
-@pytest.mark.parametrize("line", ["connections = 0", "connections = true", 'theme = "pink"', "paused = 1", "paused ="])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "connections = 0",
+        "connections = true",
+        "upload_limit = 100",
+        "upload_limit = -1",
+        'theme = "pink"',
+        "paused = 1",
+        "paused =",
+    ],
+)
 def test_a_bad_value_names_its_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(f"# one\n\n{line}\n")
