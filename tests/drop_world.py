@@ -45,7 +45,7 @@ class FakeAccount:
 
     def __init__(self) -> None:
         self.nodes = {"root": Node("root", None, "", "folder", 0)}
-        self.links: dict[str, str] = {}
+        self.linked: dict[str, str] = {}
         self.opened: dict[str, UploadIntent] = {}
         self.aborted: list[str] = []
         self.trouble: SatchelError | None = None
@@ -102,7 +102,7 @@ class FakeAccount:
     def shared(self, url: str | None) -> str:
         """The path that a link leads to."""
         assert url is not None
-        return self.path(self.nodes[self.links[url]])
+        return self.path(self.nodes[self.linked[url]])
 
     # details
 
@@ -135,7 +135,7 @@ class FakeAccount:
     def _link(self, node: Node, link: LinkIntent | None) -> Link | None:
         if link is None:
             return None
-        self.links[f"{SITE}/s/{link.token}"] = node.node_id
+        self.linked[f"{SITE}/s/{link.token}"] = node.node_id
         return Link(hashlib.sha256(link.token.encode()).hexdigest()[:32], node.node_id, node.name, "live", 0)
 
     def _folder(self, intent: FolderIntent) -> FolderMade:

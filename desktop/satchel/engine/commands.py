@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, UsageError
 from satchel.core.model import Node, TransferState
-from satchel.core.status import AccountStatus, DropResult, RootRow, SignInResult, Snapshot, TransferRow
+from satchel.core.status import AccountStatus, DroppedItem, DropResult, RootRow, SignInResult, Snapshot, TransferRow
 
 from .diagnose import diagnose as write_bundle
 from .fetch import fetch
@@ -72,6 +72,8 @@ async def settings_set(engine: Engine, _: Emit, **values: Any) -> dict[str, Any]
     made = await engine.change_settings(values)
     if engine.parts is not None and made.paused != before.paused:
         (engine.parts.pause if made.paused else engine.parts.resume)()
+    if engine.parts is not None:
+        engine.parts.uploader.limit.rate = made.upload_limit
     return asdict(made)
 
 
@@ -135,14 +137,18 @@ async def drop(
             if item.transfer_id:
                 await asyncio.shield(_threaded(parts, lambda at=item.transfer_id: parts.drops.cancel_now(at)))  # type: ignore[misc] # bound
         raise
-    items = []
-    for item in result.items:
-        row = rows.get(item.transfer_id or "")
-        failed = row is not None and row.state is not TransferState.DONE and item.error is None
-        error = (row.message or "It was cancelled") if row is not None and failed else item.error
-        items.append(replace(item, link_url=(row.link_url if row else None) or item.link_url, error=error))
+    items = [await _ended(parts, item, rows.get(item.transfer_id or "")) for item in result.items]
     links = dict.fromkeys([*result.links, *(item.link_url for item in items if item.link_url)])
     return DropResult(tuple(items), tuple(links))
+
+
+async def _ended(parts: Parts, item: DroppedItem, row: TransferRow | None) -> DroppedItem:
+    """What became of a dropped item; `row` as it was told last, if ever."""
+    if row is None or item.error is not None:
+        return item
+    if row.state is TransferState.DONE:
+        return await _threaded(parts, lambda: parts.drops.answer(item))
+    return replace(item, link_url=row.link_url or item.link_url, error=row.message or "It was cancelled")
 
 
 async def transfer_cancel(engine: Engine, _: Emit, transfer_id: str) -> None:

@@ -102,6 +102,16 @@ class Drops:
         items = tuple(answers[path] for path in dict.fromkeys(paths))
         return DropResult(items, tuple(dict.fromkeys(item.link_url for item in sent if item.link_url)))
 
+    def answer(self, item: DroppedItem) -> DroppedItem:
+        """What `drop` has answered for an item whose row is done by now, with the link and the path that it got while
+        nobody waited. As it was when the row was cleared meanwhile."""
+        record = self._transfers.record(item.transfer_id or "")
+        if record is None:
+            return item
+        # A row may be done a moment before its upload says under which name.
+        concurrent.futures.wait(self._openings([record.transfer_id]), timeout=self._patience)
+        return self._answered(record)
+
     def cancel(self, transfer_id: str) -> None:
         """Stop a row: what was sent is thrown away, and the link's page says that the sender stopped."""
         for upload_id in self._transfers.cancel(transfer_id):
@@ -219,17 +229,16 @@ class Drops:
             return replace(shown, error="Its row was cleared meanwhile")
         if record.state is TransferState.FAILED:
             return replace(shown, error=record.skipped[0])
-        if not record.begun:
-            return shown
-        url, name = record.link_url, record.name
+        shown = replace(shown, link_url=record.link_url, remote_path=record.remote_path)
         for opened in self._openings([record.transfer_id]) if record.kind == "file" else ():
             if settled(opened):
                 if (error := opened.exception()) is not None:
-                    return replace(shown, error=_said(error))
+                    return replace(shown, error=_said(error), link_url=None, remote_path=None)
                 # Waiters may wake before the callback has run: the address is known from the token.
-                name = name_of(opened.result(), record)
-                url = self._delivery.save_link(record.node_id, name, record.token) or url
-        return replace(shown, link_url=url, remote_path=f"{record.place.rstrip('/')}/{name}")
+                record = replace(record, name=name_of(opened.result(), record))
+                url = self._delivery.save_link(record.node_id, record.name, record.token)
+                shown = replace(shown, link_url=url or shown.link_url, remote_path=record.remote_path)
+        return shown
 
     # -- what an earlier run left -------------------------------------------------------------------------------------
 

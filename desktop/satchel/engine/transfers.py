@@ -67,6 +67,11 @@ class Record:
     place: str = ""
     upload_id: str = ""
 
+    @property
+    def remote_path(self) -> str | None:
+        """Where it is in the account; None until that is known."""
+        return f"{self.place.rstrip('/')}/{self.name}" if self.begun and self.place else None
+
 
 @dataclass(eq=False)
 class Group:

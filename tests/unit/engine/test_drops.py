@@ -134,6 +134,27 @@ def test_the_first_file_of_all_dropped_offline_waits_and_gets_its_link(
     assert (account.shared(row.link_url), row.message) == ("/Drops/a.txt", "")
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_what_waited_has_its_path_and_link_in_a_later_answer(
+    computer: Computer, account: FakeAccount, link: bool
+) -> None:
+    path = computer.file("a.txt")
+    computer.drops.drop([path], "/To", False)
+    until(lambda: computer.states() == ["done"])
+    computer.offline()
+    [item] = computer.drops.drop([path], "/To", link).items
+    assert (item.remote_path, item.link_url) == (None, None)
+
+    computer.online()
+    until(lambda: computer.states() == ["done"] * 2)
+
+    answer = computer.drops.answer(item)
+    assert (answer.remote_path, answer.error) == ("/To/a (2).txt", None)
+    assert account.shared(answer.link_url) == "/To/a (2).txt" if link else answer.link_url is None
+    computer.transfers.clear_done()
+    assert computer.drops.answer(item) == item
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_a_folder_dropped_offline_waits_and_gets_its_link(
     computer: Computer, account: FakeAccount, known: bool
