@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ class World:
 
     def has(self, upload_id: str, path: Path) -> bool:
         return self.s3.objects[upload_id] == path.read_bytes()
+
+    def contents(self) -> Counter[bytes]:
+        """What the nodes of the account are, with how many of each."""
+        done = [upload_id for upload_id, upload in self.service.uploads.items() if upload.state == "done"]
+        return Counter(self.s3.objects[upload_id] for upload_id in done)
+
+    def orphans(self) -> list[str]:
+        """Multipart uploads that nobody will finish and nobody has given up."""
+        return [upload_id for upload_id in self.s3.parts if self.service.uploads[upload_id].state == "open"]
 
     def close(self) -> None:
         for uploader in self.uploaders:

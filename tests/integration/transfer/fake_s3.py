@@ -81,6 +81,8 @@ class FakeS3:
         self.lock = threading.Lock()
         self._server: Any = None
         self.tls: ssl.SSLContext | None = None
+        self.public = ""
+        """The address that is signed, when it is another than its own."""
         self.port = 0
         self.up()
 
@@ -308,12 +310,11 @@ class FakeService:
         if upload_id not in self.s3.parts:
             raise RefusedError("upload-lost", "Lost", "Send it again.", status=409)
         signed = []
+        url = f"{self.s3.public or self.s3.url}/c/{upload_id}"
         for one in sign:
             size = min(PART, upload.intent.size - (one.part - 1) * PART)
             query = self._sign(upload_id, one.part, size, one.crc64nvme)
-            signed.append(
-                SignedPart(one.part, f"{self.s3.url}/c/{upload_id}", query, {"x-amz-checksum-crc64nvme": one.crc64nvme})
-            )
+            signed.append(SignedPart(one.part, url, query, {"x-amz-checksum-crc64nvme": one.crc64nvme}))
         present: list[PresentPart] = []
         if list_after is not None:
             for part, (content, crc) in sorted(self.s3.parts[upload_id].items()):
@@ -371,7 +372,7 @@ class FakeService:
         assert intent.sha256 is not None, "a small file brings its digest"
         self.uploads[intent.upload_id] = _Open(intent, "put")
         query = self._sign(intent.upload_id, 0, intent.size, intent.sha256)
-        put = SignedRequest(f"{self.s3.url}/c/{intent.upload_id}", query, {"if-none-match": "*"})
+        put = SignedRequest(f"{self.s3.public or self.s3.url}/c/{intent.upload_id}", query, {"if-none-match": "*"})
         return OpenedUpload(intent.upload_id, "put", put=put, link=link)
 
     def _sign(self, upload_id: str, part: int, size: int, checksum: str) -> str:
