@@ -16,7 +16,7 @@ import pytest
 
 from integration.transfer.conftest import World
 from integration.transfer.fake_s3 import PART
-from integration.transfer.faulty_proxy import FaultyProxy
+from integration.transfer.faulty_proxy import GET_FAULTS, PUT_FAULTS, FaultyProxy
 from satchel.core.errors import SatchelError
 from satchel.core.model import ContentSource, Node, Revision
 from satchel.core.ports import SystemClock
