@@ -135,7 +135,7 @@ class FakeAccount:
     def _link(self, node: Node, link: LinkIntent | None) -> Link | None:
         if link is None:
             return None
-        self.linked[f"{SITE}/s/{link.token}"] = node.node_id
+        self.linked[f"{self.site}/s/{link.token}"] = node.node_id
         return Link(hashlib.sha256(link.token.encode()).hexdigest()[:32], node.node_id, node.name, "live", 0)
 
     def _folder(self, intent: FolderIntent) -> FolderMade:

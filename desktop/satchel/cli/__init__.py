@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Output(json="--json" in given)
     try:
         options = make_parser().parse_args(given)
+        out.json = options.json  # a file may be called --json
         from . import commands  # noqa: PLC0415 - not for --help
 
         return commands.run(options, out)

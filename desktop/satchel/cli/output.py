@@ -81,6 +81,7 @@ class StepBar(Steps):
             console=Console(stderr=True),
             transient=True,
             expand=True,
+            redirect_stdout=sys.stdout.isatty(),  # else rich prints to standard error what goes into a pipe
         )
         self._task = self._progress.add_task("", total=None, count="")
 
@@ -155,6 +156,7 @@ class Bar(Progress):
             DownloadColumn(),
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # else rich prints to standard error what goes into a pipe
         )
 
     def __enter__(self) -> Bar:

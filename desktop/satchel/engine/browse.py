@@ -48,7 +48,7 @@ class Browse:
             node = self._cloud.find_node(path)
         except RefusedError as error:
             if error.kind != "not-found" or not make or path == "/":
-                error.path = path
+                _explain(error, path)
                 raise
             above, _, name = path.rpartition("/")
             return self._make(self.folder(above or "/", make=True), name, path)
@@ -153,6 +153,12 @@ def _at(path: str, work: Any) -> Node:
     try:
         found: Node = work()
     except RefusedError as error:
-        error.path = error.path or path
+        _explain(error, path)
         raise
     return found
+
+
+def _explain(error: RefusedError, path: str) -> None:
+    error.path = error.path or path
+    if not error.message and error.kind == "not-found":
+        error.message = "Check the path."

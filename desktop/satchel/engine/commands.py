@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, UsageError
+from satchel.core.errors import BusyError, NotSignedInError, OfflineError, UsageError
 from satchel.core.model import Node, TransferState
 from satchel.core.status import AccountStatus, DroppedItem, DropResult, RootRow, SignInResult, Snapshot, TransferRow
 
@@ -293,12 +293,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
 
 
 async def _threaded(parts: Parts, work: Callable[[], T]) -> T:
-    try:
-        return await asyncio.get_running_loop().run_in_executor(parts.pool, work)
-    except RefusedError as error:
-        if not error.message and error.kind == "not-found":
-            error.message = "Check the path."
-        raise
+    return await asyncio.get_running_loop().run_in_executor(parts.pool, work)
 
 
 async def _look_quietly(parts: Parts) -> None:
