@@ -72,8 +72,6 @@ async def settings_set(engine: Engine, _: Emit, **values: Any) -> dict[str, Any]
     made = await engine.change_settings(values)
     if engine.parts is not None and made.paused != before.paused:
         (engine.parts.pause if made.paused else engine.parts.resume)()
-    if engine.parts is not None:
-        engine.parts.uploader.limit.rate = made.upload_limit
     return asdict(made)
 
 
@@ -199,6 +197,7 @@ async def get(engine: Engine, emit: Emit, source: str, dest: str, force: bool = 
             clock=engine.services.clock,
             ids=engine.services.ids,
             force=force,
+            limit=engine.download_limit,
             show=show_row,
             stopped=stop.is_set,
         ),

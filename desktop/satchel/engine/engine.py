@@ -13,6 +13,7 @@ from typing import Any
 from satchel.account import Session
 from satchel.core.errors import NotSignedInError, SatchelError
 from satchel.core.status import AccountStatus, Notice, RecentLink, SignInResult, Snapshot
+from satchel.transfer import Limit
 
 from . import commands, settings
 from .home import settings_file
@@ -38,6 +39,7 @@ class Engine:
         self.home = home
         self.services = services or Services()
         self.settings = settings.Settings()
+        self.download_limit = Limit(self.services.clock)
         self.parts: Parts | None = None
         self.resident = False
         self._session: Session = self.services.session(home)
@@ -54,6 +56,7 @@ class Engine:
         """Needs no network. Raises `JournalError`, and `UsageError` for broken settings."""
         self._loop = asyncio.get_running_loop()
         self.settings = settings.load(settings_file(self.home))
+        self._keep_to_limits()
         signed_in = await asyncio.to_thread(self._session.restore)
         if signed_in is not None:
             self.parts = Parts(self.home, self._session, signed_in, **self._given())
@@ -110,8 +113,15 @@ class Engine:
 
     async def change_settings(self, values: dict[str, Any]) -> settings.Settings:
         self.settings = await asyncio.to_thread(settings.change, settings_file(self.home), values)
+        self._keep_to_limits()
         self.changed()
         return self.settings
+
+    def _keep_to_limits(self) -> None:
+        """What is under way hears of a new limit at once."""
+        self.download_limit.rate = self.settings.download_limit
+        if self.parts is not None:
+            self.parts.uploader.limit.rate = self.settings.upload_limit
 
     def account(self) -> AccountStatus:
         if self.parts is None:

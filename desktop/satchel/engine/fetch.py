@@ -12,7 +12,7 @@ from satchel.core.errors import LocalFileError, SatchelError, UsageError
 from satchel.core.model import ContentSource, Node, Revision, TransferState
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
-from satchel.transfer import download, safe_child
+from satchel.transfer import Limit, download, safe_child
 
 from .browse import Browse
 
@@ -34,6 +34,7 @@ def fetch(
     clock: Clock,
     ids: Ids,
     force: bool,
+    limit: Limit,
     show: Callable[[TransferRow], None],
     stopped: Callable[[], bool],
 ) -> str:
@@ -55,7 +56,8 @@ def fetch(
     row = TransferRow(
         ids.new_id(), "down", "get", top.name, str(top), TransferState.WAITING, 0, 0, created_ms=clock.now_ms()
     )
-    _Run(row, top, folder=folder, clock=clock, ids=ids, force=force, show=show, stopped=stopped).fetch(pieces)
+    run = _Run(row, top, folder=folder, clock=clock, ids=ids, force=force, limit=limit, show=show, stopped=stopped)
+    run.fetch(pieces)
     return str(top)
 
 
@@ -69,6 +71,7 @@ class _Run:
         clock: Clock,
         ids: Ids,
         force: bool,
+        limit: Limit,
         show: Callable[[TransferRow], None],
         stopped: Callable[[], bool],
     ) -> None:
@@ -78,6 +81,7 @@ class _Run:
         self._clock = clock
         self._ids = ids
         self._force = force
+        self._limit = limit
         self._show = show
         self._stopped = stopped
         self._began = clock.monotonic()
@@ -106,6 +110,7 @@ class _Run:
                     on_progress=lambda got, _size, done=done: self._tell(done + got),  # type: ignore[misc] # bound
                     on_wait=self._wait,
                     stopped=self._stopped,
+                    limit=self._limit,
                 )
                 done += piece.size
                 self._row = replace(self._row, files_done=number + 1, message="")

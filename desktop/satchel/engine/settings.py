@@ -17,12 +17,12 @@ THEMES = ("system", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`connections` are uploads' connections to S3, `upload_limit` bytes a second, 0 for none; `paused` outlives a
-    restart."""
+    """`connections` are uploads' connections to S3, limits bytes a second, 0 for none; `paused` outlives a restart."""
 
     paused: bool = False
     connections: int = 6
     upload_limit: int = 0
+    download_limit: int = 0
     theme: str = "system"
     notifications: bool = True
     autostart: bool = False
@@ -110,7 +110,7 @@ def _wish(name: str, value: Any, default: Any) -> str | None:
     if name == "connections":
         fine = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32
         return None if fine else "a number from 1 to 32"
-    if name == "upload_limit":
+    if name in ("upload_limit", "download_limit"):
         fine = isinstance(value, int) and not isinstance(value, bool) and (value == 0 or value >= SLOWEST)
         return None if fine else f"bytes a second, {SLOWEST} or more, or 0 for no limit"
     return None if value in THEMES else "one of " + ", ".join(f'"{theme}"' for theme in THEMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -87,23 +88,28 @@ class Gate:
 
 
 class Allowance:
-    """How many requests may be under way at once: more as answers come, half when the server pushes back.
+    """How many requests may be under way at once: one more for each answer, half when the server pushes back.
 
-    As TCP finds its window: what is far away is answered late and needs many under way, and no clock has to tell.
+    As TCP finds its window. It ends where more would be of no use: at what keeps `_RATE` requests a second going at the
+    shortest time that an answer took, which is more when S3 is far away.
     """
 
     def __init__(self, clock: Clock, *, most: int) -> None:
         self._clock = clock
         self._most = most
         self._limit = min(_FIRST, most)
+        self._shortest = math.inf
         self._hold_until = 0.0
 
     @property
     def limit(self) -> int:
         return self._limit
 
-    def answered(self) -> None:
-        if self._limit < self._most and self._clock.monotonic() >= self._hold_until:
+    def answered(self, seconds: float) -> None:
+        """An answer came, so many seconds after its request began."""
+        self._shortest = min(self._shortest, seconds)
+        useful = max(_FIRST, self._shortest * _RATE)
+        if self._limit < min(self._most, useful) and self._clock.monotonic() >= self._hold_until:
             self._limit += 1
 
     def pushed_back(self) -> None:
@@ -115,4 +121,5 @@ class Allowance:
 
 
 _FIRST = 32
+_RATE = 2000
 _HOLD_S = 5.0

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,15 +21,19 @@ from satchel.core.errors import (
     SatchelError,
     UsageError,
 )
-from satchel.core.model import ContentSource
+from satchel.core.model import ContentSource, Revision
 from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
 from .dial import HaltedError, UnreachableError
+from .limits import Limit
+from .local import writing
+from .ranges import RANGES_FROM, NoRangesError, OtherContentError, Ranges
 from .wire import Wire
 
 _BLOCK = 256 * 1024
 _TRIES = 8
+_DAMAGED = ("The bytes that came are not those that were sent", "Fetch it again.")
 _WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -45,13 +49,16 @@ def download(
     stopped: Callable[[], bool] = lambda: False,
     backoff: Backoff | None = None,
     tries: int = _TRIES,
+    limit: Limit | None = None,
 ) -> Path:
     """Fetch what `fetch_source()` tells (a fresh address each time it is asked) to `dest`, and return `dest`.
 
     `on_progress(got, size)` counts bytes, `on_wait(message, seconds)` tells of pauses; `stopped()` is asked for every
     block, and True ends it with `CancelledError`. Bytes lie in a `.part` file beside `dest` until all are there and
-    agree with size and SHA-256 where known; a later call goes on with it. An existing `dest` is never replaced without
-    `force`. Raises `LocalFileError`, `DigestError`, `OfflineError` after `tries` failures without a byte between.
+    agree with size and SHA-256 where known; a later call goes on with it. Large files come in ranges, several at a
+    time. An existing `dest` is never replaced without `force`. `limit` is shared by all that take from it.
+
+    Raises `LocalFileError`, `DigestError`, `OfflineError` after `tries` failures without a byte between.
     """
     source = fetch_source()
     revision = source.node.revision
@@ -59,34 +66,27 @@ def download(
         raise UsageError("This is a folder", "Only files can be fetched.", path=str(dest))
     if not force and os.path.lexists(dest):
         raise LocalFileError("There is a file of this name already", "Choose another name.", path=str(dest))
+    way = _Way(
+        fetch_source,
+        dest,
+        clock,
+        ids,
+        on_progress,
+        on_wait,
+        stopped,
+        backoff or Backoff(),
+        tries,
+        limit or Limit(clock),
+    )
     part = _part_of(dest, revision.revision_id)
-    fetch = _Fetch(fetch_source, source, part, on_progress, stopped)
-    failures = 0
-    pauses = backoff or Backoff()
-    with contextlib.closing(Wire()) as wire, _local(part):
-        if not revision.revision_id:
-            part.unlink(missing_ok=True)  # nothing says what these bytes were of
-        while True:
-            before = fetch.got
-            try:
-                if fetch.some(wire):
-                    break
-                failures = 0 if fetch.got > before else failures + 1
-                title = "The storage does not hand it out"
-            except (UnreachableError, OfflineError, BusyError) as error:
-                failures = 1 if fetch.got > before else failures + 1
-                title = error.title if isinstance(error, SatchelError) else str(error)
-            if failures >= tries:
-                raise OfflineError(title, "What was fetched is kept; try again to go on.", path=str(dest))
-            if failures:
-                pause = pauses.delay(failures - 1, ids)
-                on_wait(title, pause)
-                clock.sleep(pause)
-        _check(fetch, dest)
+    with writing(part):
+        fetched = _in_ranges(way, source, part) if revision.size >= RANGES_FROM else None
+        fetched = fetched or _in_one_stream(way, source, part)
         with contextlib.suppress(OSError):
-            when = fetch.source.node.revision.modified_ms * 1_000_000 if fetch.source.node.revision else 0
-            os.utime(part, ns=(when, when))
-        _put_in_place(part, dest, force=force)
+            when = fetched.revision.modified_ms * 1_000_000
+            os.utime(fetched.file, ns=(when, when))
+        _put_in_place(fetched.file, dest, force=force)
+        fetched.done()
     return dest
 
 
@@ -105,6 +105,96 @@ def safe_child(folder: Path, name: str) -> Path:
     return folder / name
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How `download` was asked to go about it."""
+
+    fetch_source: Callable[[], ContentSource]
+    dest: Path
+    clock: Clock
+    ids: Ids
+    on_progress: Callable[[int, int], None]
+    on_wait: Callable[[str, float], None]
+    stopped: Callable[[], bool]
+    backoff: Backoff
+    tries: int
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """All bytes, checked, not under their name yet; `done` clears away what is of no use then."""
+
+    file: Path
+    revision: Revision
+    done: Callable[[], None] = lambda: None
+
+
+def _in_ranges(way: _Way, source: ContentSource, part: Path) -> _Fetched | None:
+    """None when the server hands out the content only as a whole."""
+    revision = source.node.revision
+    if revision is None:
+        return None
+    again = False
+    while True:
+        ranges = Ranges(
+            way.fetch_source,
+            source,
+            part.with_suffix(".ranges"),
+            clock=way.clock,
+            ids=way.ids,
+            backoff=way.backoff,
+            limit=way.limit,
+            tries=way.tries,
+        )
+        try:
+            digest = ranges.fetch(way.on_progress, way.on_wait, way.stopped)
+        except (NoRangesError, OtherContentError) as error:
+            ranges.forget()
+            if isinstance(error, NoRangesError) or again:
+                return None
+            source = way.fetch_source()
+        except OfflineError as error:
+            error.path = str(way.dest)
+            raise
+        else:
+            if revision.sha256 in (None, digest):
+                return _Fetched(ranges.file, revision, ranges.forget)
+            ranges.forget()
+            if not ranges.resumed or again:
+                raise DigestError(*_DAMAGED, path=str(way.dest))
+        # What an earlier run left was not what its list said, or the content is another now: once more, from nothing.
+        revision = source.node.revision
+        if revision is None:
+            raise UsageError("This is a folder now", "Only files can be fetched.", path=str(way.dest))
+        again = True
+
+
+def _in_one_stream(way: _Way, source: ContentSource, part: Path) -> _Fetched:
+    fetch = _Fetch(way.fetch_source, source, part, way.on_progress, way.stopped, way.limit)
+    failures = 0
+    with contextlib.closing(Wire()) as wire:
+        if source.node.revision is None or not source.node.revision.revision_id:
+            part.unlink(missing_ok=True)  # nothing says what these bytes were of
+        while True:
+            before = fetch.got
+            try:
+                if fetch.some(wire):
+                    break
+                failures = 0 if fetch.got > before else failures + 1
+                title = "The storage does not hand it out"
+            except (UnreachableError, OfflineError, BusyError) as error:
+                failures = 1 if fetch.got > before else failures + 1
+                title = error.title if isinstance(error, SatchelError) else str(error)
+            if failures >= way.tries:
+                raise OfflineError(title, "What was fetched is kept; try again to go on.", path=str(way.dest))
+            if failures:
+                pause = way.backoff.delay(failures - 1, way.ids)
+                way.on_wait(title, pause)
+                way.clock.sleep(pause)
+    return _Fetched(part, _checked(fetch, way.dest))
+
+
 @dataclass(slots=True)
 class _Fetch:
     fetch_source: Callable[[], ContentSource]
@@ -112,6 +202,7 @@ class _Fetch:
     part: Path
     on_progress: Callable[[int, int], None]
     stopped: Callable[[], bool]
+    limit: Limit
     etag: str | None = None
     got: int = 0
     signed: bool = True
@@ -162,7 +253,8 @@ class _Fetch:
                 while block := response.read(min(_BLOCK, self.size - self.got)):
                     if self.stopped():
                         raise CancelledError("Cancelled")
-                    with _local(self.part):
+                    self.limit.take(len(block), self.stopped)
+                    with writing(self.part):
                         file.write(block)
                     self.got += len(block)
                     self.on_progress(self.got, self.size)
@@ -199,17 +291,20 @@ class _Fetch:
         self.signed = True
 
 
-def _check(fetch: _Fetch, dest: Path) -> None:
+def _checked(fetch: _Fetch, dest: Path) -> Revision:
     revision = fetch.source.node.revision
-    if revision is None or revision.sha256 is None:
-        return
+    if revision is None:
+        raise UsageError("This is a folder now", "Only files can be fetched.", path=str(dest))
+    if revision.sha256 is None:
+        return revision
     digest = hashlib.sha256()
     with fetch.part.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     if digest.hexdigest() != revision.sha256:
         fetch.part.unlink(missing_ok=True)
-        raise DigestError("The bytes that came are not those that were sent", "Fetch it again.", path=str(dest))
+        raise DigestError(*_DAMAGED, path=str(dest))
+    return revision
 
 
 def _put_in_place(part: Path, dest: Path, *, force: bool) -> None:
@@ -242,19 +337,3 @@ def _part_of(dest: Path, revision_id: str) -> Path:
     """A short name, for `dest`'s own may be as long as names get; another revision is another part."""
     mark = hashlib.sha256(f"{dest.name}\0{revision_id}".encode(errors="surrogateescape")).hexdigest()[:16]
     return dest.with_name(f".satchel-{mark}.part")
-
-
-@contextlib.contextmanager
-def _local(part: Path) -> Iterator[None]:
-    """What the disk refuses, in words."""
-    try:
-        yield
-    except FileExistsError as error:
-        raise LocalFileError(
-            "There is a file of this name already", "Choose another name.", path=error.filename
-        ) from error
-    except OSError as error:
-        where = str(part.parent)
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise LocalFileError("The disk is full", "Make room, then fetch it again.", path=where) from error
-        raise LocalFileError("The file cannot be written", f"{error.strerror or error}.", path=where) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from satchel.core.errors import FileChangedError, LocalFileError
@@ -115,6 +117,22 @@ def local_error(error: OSError | ValueError, path: str) -> LocalFileError:
     if isinstance(error, ValueError):
         return LocalFileError("This is not a file's name", "It contains a null character.", path=path)
     return LocalFileError("The file cannot be read", f"{error.strerror or error}.", path=path)
+
+
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Around writing a file: what the disk refuses, as `LocalFileError`."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise LocalFileError(
+            "There is a file of this name already", "Choose another name.", path=error.filename
+        ) from error
+    except OSError as error:
+        where = str(file.parent)
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise LocalFileError("The disk is full", "Make room, then fetch it again.", path=where) from error
+        raise LocalFileError("The file cannot be written", f"{error.strerror or error}.", path=where) from error
 
 
 def _open(path: str, *, links: bool) -> int:

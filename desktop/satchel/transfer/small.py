@@ -265,7 +265,7 @@ class SmallSender:
     def _answered(self, connection: _Connection, reply: Reply, keep: bool) -> None:
         stretch, line = connection.stretch, self._line
         assert stretch is not None  # noqa: S101 - it is busy
-        whole = not connection.unsent
+        whole, began = not connection.unsent, connection.until - self._timeout
         self._end(connection)
         connection.kept = True
         if keep and whole:
@@ -275,7 +275,7 @@ class SmallSender:
         if reply.status in (429, 503):
             self._allowance.pushed_back()
         else:
-            self._allowance.answered()
+            self._allowance.answered(line.clock.monotonic() - began)
         line.wire_gate.passed()
         try:
             if self._outcome.judged(stretch, reply) is Verdict.ARRIVED:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from satchel.core.errors import EngineError, NotSignedInError, UsageError
+from satchel.core.ports import SystemClock
+from satchel.engine.engine import Engine
 from satchel.engine.host import HostedEngine, connect
+from satchel.transfer import Limit
 
 _HOST = """
 import sys, time
@@ -85,3 +90,17 @@ def test_unknown_methods_and_parameters_are_refused(tmp_path: Path) -> None:
                 engine.call(method, **given)
         with pytest.raises(NotSignedInError):
             engine.call("ls", path="/")
+
+
+def test_limits_hold_for_what_is_under_way_from_the_moment_they_are_set(tmp_path: Path) -> None:
+    async def change() -> None:
+        engine = Engine(tmp_path)
+        await engine.start(resident=False)
+        uploader = SimpleNamespace(limit=Limit(SystemClock()))
+        engine.parts = SimpleNamespace(uploader=uploader)  # type: ignore[assignment] # all that is asked of it
+        await engine.change_settings({"upload_limit": 5000, "download_limit": 6000})
+        assert (uploader.limit.rate, engine.download_limit.rate) == (5000, 6000)
+        engine.parts = None
+        await engine.stop()
+
+    asyncio.run(change())

@@ -77,6 +77,13 @@ class FakeS3:
         """Set when a fault of kind `stall` was reached."""
         self.downloads: dict[str, bytes] = {}
         self.ranges: list[str | None] = []
+        self.etag = '"v1"'
+        self.get_delay = 0.0
+        self.fail_range: int | None = None
+        """The number of a range of 8 MiB that is never handed out."""
+        self.replacement: tuple[int, bytes, str] | None = None
+        self.whole_only = False
+        """Knows no ranges."""
         self.delay = 0.0
         self.lock = threading.Lock()
         self._server: Any = None
@@ -129,6 +136,10 @@ class FakeS3:
     def fail(self, kind: str, times: int = 1, part: int | None = None) -> None:
         with self.lock:
             self.faults.append(Fault(kind, times, part))
+
+    def replace_after(self, times: int, content: bytes, etag: str) -> None:
+        """Another content is handed out after so many requests."""
+        self.replacement = times, content, etag
 
     def fault(self, part: int) -> str:
         with self.lock:
@@ -232,19 +243,37 @@ class _Handler(BaseHTTPRequestHandler):
         s3 = self.s3
         content = s3.downloads.get(urlsplit(self.path).path)
         wanted = self.headers.get("range")
-        s3.ranges.append(wanted)
+        with s3.lock:
+            s3.ranges.append(wanted)
+            served = len(s3.ranges)
+        if s3.get_delay:
+            time.sleep(s3.get_delay)
         fault = s3.fault(0)
-        if content is None or fault == "403":
-            self.error(403 if fault else 404, "NoSuchKey")
+        if s3.fail_range is not None and wanted and wanted.startswith(f"bytes={s3.fail_range * 8 * 1024 * 1024}-"):
+            fault = "503"
+        if content is None or fault in ("403", "503"):
+            self.error(int(fault) if fault else 404, "NoSuchKey")
             return
-        if wanted and self.headers.get("if-match") not in (None, '"v1"'):
+        if fault == "portal":
+            self.answer(200, {}, b"<html>Welcome to our wifi</html>")
+            return
+        if fault == "reset":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if s3.replacement is not None and served > s3.replacement[0]:
+            s3.downloads[urlsplit(self.path).path] = content = s3.replacement[1]
+            s3.etag = s3.replacement[2]
+        if wanted and self.headers.get("if-match") not in (None, s3.etag):
             self.error(412, "PreconditionFailed")
             return
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        body = content[start:]
-        headers = {"etag": '"v1"'}
+        if s3.whole_only:
+            wanted = None
+        start, _, end = wanted.removeprefix("bytes=").partition("-") if wanted else ("0", "", "")
+        body = content[int(start) : int(end) + 1 if end else None]
+        headers = {"etag": s3.etag}
         if wanted:
-            headers["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            headers["content-range"] = f"bytes {start}-{int(start) + len(body) - 1}/{len(content)}"
         if fault == "cut":
             self.answer(206 if wanted else 200, headers, body, send=body[: len(body) // 2])
             self.close_connection = True

@@ -110,15 +110,23 @@ def test_what_may_be_under_way_grows_with_answers_and_halves_once_for_a_wave_of_
     allowance = Allowance(clock, most=100)
     began = allowance.limit
     for _ in range(1000):
-        allowance.answered()
+        allowance.answered(0.1)
     assert began < allowance.limit == 100
     for _ in range(30):
         allowance.pushed_back()
-        allowance.answered()
+        allowance.answered(0.1)
     assert allowance.limit == 50
     clock.sleep(60)
     allowance.pushed_back()
     assert allowance.limit == 25
     clock.sleep(60)
-    allowance.answered()
+    allowance.answered(0.1)
     assert allowance.limit == 26
+
+
+def test_what_is_near_needs_fewer_under_way_than_what_is_far() -> None:
+    near, far = (Allowance(StoppedClock(), most=1000) for _ in range(2))
+    for _ in range(1000):
+        near.answered(0.001)
+        far.answered(0.05)
+    assert near.limit < far.limit < 1000
