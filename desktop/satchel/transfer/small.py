@@ -98,13 +98,17 @@ class SmallSender:
         line = self._line
         try:
             while self._fetch():
-                with line.at_work():
-                    self._round()
-                    ended = self._settled()
+                try:
+                    with line.at_work():
+                        self._round()
+                        ended = self._settled()
+                except ClosedError:
+                    return
+                except Exception as error:
+                    line.unforeseen(self._all_given_up(), error)
+                    continue
                 if ended:
                     line.finish(ended)
-        except ClosedError:
-            return
         finally:
             self._close()
 
@@ -136,7 +140,7 @@ class SmallSender:
                 with contextlib.suppress(OSError):
                     self._ear.recv(4096)
             elif key.data.stretch is None:
-                self._drop(key.data)  # the server hung up on a connection that had nothing to do
+                self._hear_idle(key.data)
             else:
                 self._attend(key.data, events)
         self._take_dialled()
@@ -151,11 +155,11 @@ class SmallSender:
             found = next((one for one in reversed(self._idle) if one.place == (scheme, place)), None)
             if found is not None and (seconds := self._limit.try_take(stretch.size)) > 0.0:
                 return seconds
-            self._waiting.popleft()
             if found is None:
-                self._waiting.append(stretch)
+                self._waiting.rotate(-1)
             else:
                 self._start(stretch, found, ticket)
+                self._waiting.remove(stretch)
         for stretch in list(self._waiting)[self._dialling :]:
             self._dial(stretch.url, ticket)
         return 0.0
@@ -262,6 +266,16 @@ class SmallSender:
                 self._answered(connection, *found)
                 return
 
+    def _hear_idle(self, connection: _Connection) -> None:
+        """The server hung up on a connection that had nothing to do, or TLS had something to say of its own."""
+        try:
+            connection.sock.recv(BLOCK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError:
+            pass
+        self._drop(connection)
+
     def _answered(self, connection: _Connection, reply: Reply, keep: bool) -> None:
         stretch, line = connection.stretch, self._line
         assert stretch is not None  # noqa: S101 - it is busy
@@ -312,6 +326,16 @@ class SmallSender:
         work = [(stretch.upload, stretch.epoch) for stretch in self._arrived]
         self._arrived = []
         return [Turn(upload, epoch) for upload, epoch in self._line.ledger.arrived(work)]
+
+    def _all_given_up(self) -> list[Turn]:
+        """Whose turn it was; nothing is left under way."""
+        stretches = [*self._waiting, *self._arrived, *(one.stretch for one in self._busy if one.stretch is not None)]
+        for connection in list(self._busy):
+            self._end(connection)
+            self._drop(connection)
+        self._waiting.clear()
+        self._arrived.clear()
+        return [Turn(stretch.upload, stretch.epoch) for stretch in stretches]
 
     def _drop(self, connection: _Connection) -> None:
         with contextlib.suppress(KeyError, ValueError):

@@ -456,3 +456,13 @@ def test_a_limit_may_be_lifted_while_it_holds(world: World) -> None:
     time.sleep(0.2)
     uploader.limit.rate = 0
     ticket.done.result(20)
+
+
+def test_a_defect_on_the_way_ends_those_it_met_and_no_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploader = world.start()
+    uploader.submit(world.request(world.file("a", 100))).done.result(10)
+    with monkeypatch.context() as broken:
+        broken.setattr("satchel.transfer.small.head", lambda *_: 1 / 0)
+        with pytest.raises(SatchelError, match="bug"):
+            uploader.submit(world.request(world.file("b", 100))).done.result(10)
+    uploader.submit(world.request(world.file("c", 100))).done.result(10)
