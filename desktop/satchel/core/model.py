@@ -137,6 +137,8 @@ class UploadIntent:
     base_revision: str | None = None
     if_taken: IfTaken = "fail"
     link: LinkIntent | None = None
+    part_sizes: tuple[int, ...] | None = None
+    """The parts it would like to come in, so that some can be copied from the revision before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class OpenedUpload:
     outcome: Literal["present", "put", "multipart", "done", "problem"]
     put: SignedRequest | None = None
     part_size: int | None = None
+    part_sizes: tuple[int, ...] = ()
+    """In place of `part_size` where the asked ones were taken."""
     link: Link | None = None
     node: Node | None = None
     problem: Problem | None = None
@@ -167,8 +171,11 @@ class OpenedUploads:
 
 @dataclass(frozen=True, slots=True)
 class PartToSign:
+    """A part to send, with the digest of its bytes, or one to copy from that offset of the revision before."""
+
     part: int
-    crc64nvme: str
+    crc64nvme: str | None = None
+    copy_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

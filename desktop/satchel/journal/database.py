@@ -12,9 +12,7 @@ from typing import Any
 
 from satchel.core.errors import JournalError
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE upload (
     upload_id TEXT PRIMARY KEY, state TEXT NOT NULL, created_ms INTEGER NOT NULL, body TEXT NOT NULL);
@@ -39,6 +37,16 @@ CREATE UNIQUE INDEX item_by_place ON item (root_id, parent_item, name);
 CREATE INDEX item_by_node ON item (root_id, node_id);
 CREATE INDEX item_by_remote_parent ON item (root_id, remote_parent);
 """
+_REVISIONS = """
+CREATE TABLE revision (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, node_id TEXT NOT NULL UNIQUE, revision_id TEXT NOT NULL,
+    size INTEGER NOT NULL, head BLOB NOT NULL, signature BLOB);
+CREATE INDEX revision_by_size ON revision (size);
+"""
+_STEPS = (_TABLES, _REVISIONS)
+"""From an empty file to the newest format, each from the version that is its index. Never change one that was released.
+"""
+SCHEMA_VERSION = len(_STEPS)
 
 
 class Database:
@@ -121,7 +129,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA_VERSION):
+    if not 0 <= version <= SCHEMA_VERSION:
         raise JournalError(
             "The journal was made by another version of Satchel",
             f"It has format {version}, this version reads {SCHEMA_VERSION}. Install the version that made it, or "
@@ -131,10 +139,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA cache_size=-16000")
-    if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-    elif (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+    if version and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise _TornError(found)
+    if version < SCHEMA_VERSION:
+        missing = "".join(_STEPS[version:])
+        connection.executescript(f"BEGIN; {missing} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
 
 def _set_aside(path: Path) -> Path:

@@ -12,6 +12,16 @@ State = TransferState
 _FINAL = tuple(state.value for state in State if state.final)
 _PUT = "INSERT OR REPLACE INTO upload (upload_id, state, created_ms, body) VALUES (?, ?, ?, ?)"
 
+_REVISIONS, _SIGNATURE_BYTES = 10_000, 256 * 1024 * 1024
+"""How much is remembered of large files: enough for 3 TB of them."""
+_FORGET = """
+DELETE FROM revision WHERE number IN (
+    SELECT number FROM (
+        SELECT number, row_number() OVER newest AS place, sum(length(signature)) OVER newest AS bytes
+        FROM revision WINDOW newest AS (ORDER BY number DESC))
+    WHERE place > ? OR bytes > ?)
+"""
+
 
 class Uploads:
     """Uploads on their way, and those that ended and may be asked for: enough to go on after a crash without sending a
@@ -46,6 +56,23 @@ class Uploads:
     def forget_parts(self, upload_id: str) -> None:
         """S3 has lost them: the upload begins anew."""
         self._database.write("DELETE FROM part WHERE upload_id = ?", (upload_id,))
+
+    def remember(self, node_id: str, revision_id: str, size: int, head: bytes, signature: bytes | None) -> None:
+        """A large file's revision, in place of the one before; what was remembered longest ago may be forgotten."""
+        with self._database.transaction():
+            self._database.write("DELETE FROM revision WHERE node_id = ?", (node_id,))
+            row = node_id, revision_id, size, head, signature
+            self._database.write("INSERT INTO revision VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            self._database.write(_FORGET, (_REVISIONS, _SIGNATURE_BYTES))
+
+    def signature(self, node_id: str, revision_id: str) -> bytes | None:
+        sql = "SELECT signature FROM revision WHERE node_id = ? AND revision_id = ?"
+        rows = self._database.read(sql, node_id, revision_id)
+        return rows[0][0] if rows else None
+
+    def heads(self, size: int) -> set[bytes]:
+        """The digests of the beginnings of all revisions of this size."""
+        return {row[0] for row in self._database.read("SELECT head FROM revision WHERE size = ?", size)}
 
     def unfinished(self) -> list[StoredUpload]:
         """Oldest first."""

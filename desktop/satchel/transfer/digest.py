@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from awscrt import checksums
 
+from .delta import Chunker
+
 
 def sha256_hex(blocks: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
@@ -16,18 +18,28 @@ def sha256_hex(blocks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-class PartDigests:
-    """Both digests of a file in one pass: SHA-256 of the whole, CRC64NVME of each part in turn."""
+def head_digest(first_block: bytes) -> bytes:
+    """What tells in advance that a large file is probably another one than those known."""
+    return hashlib.sha256(first_block).digest()
 
-    def __init__(self) -> None:
+
+class PartDigests:
+    """All digests of a file in one pass: SHA-256 of the whole, CRC64NVME of each part in turn, and its signature."""
+
+    def __init__(self, chunker: Chunker | None = None) -> None:
         self._whole = hashlib.sha256()
+        self._chunker = chunker
+        self.head = b""
 
     def part(self, blocks: Iterable[bytes]) -> str:
         """The CRC64NVME of the next part, which `blocks` are; base64 of 8 bytes, big-endian."""
         crc = 0
         for block in blocks:
+            self.head = self.head or head_digest(block)
             self._whole.update(block)
             crc = checksums.crc64nvme(block, crc)
+            if self._chunker is not None:
+                self._chunker.feed(block)
         return crc_text(crc)
 
     def whole(self) -> str:

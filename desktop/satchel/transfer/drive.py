@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 
 from satchel.core.errors import RefusedError, SatchelError
-from satchel.core.model import PartToSign
+from satchel.core.model import TransferState
 
+from .delta import Chunker, plan
 from .digest import PartDigests
+from .layout import Part
 from .line import ClosedError, Line, Stretch, Turn, Window
+from .outcome import to_sign
 from .upload import Upload
+
+State = TransferState
 
 AHEAD = 64 * 1024 * 1024
 """Signed bytes that may wait for the wire. They are not held: the wire reads them again, from the page cache."""
 _UNTOLD = ""
+_LOOK = 8 * 1024 * 1024
 _SIGN_BYTES, _SIGN_PARTS = 32 * 1024 * 1024, 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    number: int
-    offset: int
-    size: int
+class _Ready:
+    """A part that was read."""
+
+    part: Part
     crc64nvme: str
 
 
@@ -44,7 +51,7 @@ class Driver:
     def _take(self, turn: Turn) -> None:
         try:
             if self._line.ledger.fresh(turn.upload, turn.epoch):
-                self._drive(turn)
+                (self._look if turn.look else self._drive)(turn)
         except SatchelError as error:
             kind = getattr(error, "kind", "")
             if kind in ("upload-lost", "not-found"):
@@ -54,19 +61,38 @@ class Driver:
             else:
                 self._line.stumbled(turn.upload, turn.epoch, error)
 
+    def _look(self, turn: Turn) -> None:
+        """Read a file that is not open yet: to copy what the revision before has of it, else to ask for all of it."""
+        line, upload = self._line, turn.upload
+        request, size = upload.request, upload.stored.size
+        before = request.base_revision and line.ledger.store.signature(request.node_id, request.base_revision)
+        chunker, digest = Chunker(), hashlib.sha256()
+        if not line.ledger.advance(upload, turn.epoch, State.HASHING):
+            return
+        take = chunker.feed if before else digest.update
+        with upload.read() as file:
+            for offset in range(0, size, _LOOK):
+                if not line.ledger.fresh(upload, turn.epoch):
+                    return
+                for block in file.blocks(offset, min(_LOOK, size - offset)):
+                    take(block)
+        upload.looked = True
+        if before:
+            upload.signature = chunker.signature()
+            upload.plan = plan(before, upload.signature)
+        else:
+            upload.digest = digest.hexdigest()
+        line.prepare(upload, turn.epoch)
+
     def _drive(self, turn: Turn) -> None:
         upload, ledger = turn.upload, self._line.ledger
-        size, part_size = upload.stored.size, upload.stored.part_size
-        held = self._held(upload, part_size) if turn.resumed else {}
+        held = self._held(upload) if turn.resumed else {}
         with ledger.lock:
             if not ledger.fresh(upload, turn.epoch):
                 return
-            everything = range(1, -(-size // part_size) + 1)
             upload.part_bytes.clear()
-            upload.part_bytes.update(
-                {part: _size(part, size, part_size) for part in (everything if held is None else held)}
-            )
-            whole = len(upload.part_bytes) == len(everything)
+            upload.part_bytes.update({p.number: p.size for p in upload.parts if held is None or p.number in held})
+            whole = len(upload.part_bytes) == len(upload.parts)
             upload.digest = upload.stored.sha256 if whole else None
         if upload.digest is None and not self._read(turn, held):
             return
@@ -76,42 +102,46 @@ class Driver:
     def _read(self, turn: Turn, held: dict[int, str] | None) -> bool:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
         upload, ledger = turn.upload, self._line.ledger
-        size, part_size = upload.stored.size, upload.stored.part_size
-        digests, window, waiting = PartDigests(), Window(AHEAD), list[_Part]()
+        # Only a watched folder's file will have another revision.
+        chunker = Chunker() if upload.request.origin == "root" and upload.signature is None else None
+        digests, window, waiting = PartDigests(chunker), Window(AHEAD), list[_Ready]()
         with upload.read() as file:
-            for number in range(1, -(-size // part_size) + 1):
-                offset, length = (number - 1) * part_size, _size(number, size, part_size)
-                while not window.wait(length, 0.2):
+            for part in upload.parts:
+                while not window.wait(_sent(part), 0.2):
                     if not ledger.fresh(upload, turn.epoch):
                         return False
                 if not ledger.fresh(upload, turn.epoch):
                     return False
-                crc = digests.part(file.blocks(offset, length))
-                if held is None or held.get(number) in (crc, _UNTOLD):
+                crc = digests.part(file.blocks(part.offset, part.size))
+                if held is None or held.get(part.number) in (crc, _UNTOLD):
                     continue
                 with ledger.lock:
-                    upload.part_bytes.pop(number, None)
-                waiting.append(_Part(number, offset, length, crc))
-                if len(waiting) == _SIGN_PARTS or sum(part.size for part in waiting) >= _SIGN_BYTES:
+                    upload.part_bytes.pop(part.number, None)
+                waiting.append(_Ready(part, crc))
+                if len(waiting) == _SIGN_PARTS or sum(_sent(one.part) for one in waiting) >= _SIGN_BYTES:
                     self._sign(turn, waiting, window)
                     waiting = []
             if waiting:
                 self._sign(turn, waiting, window)
+        upload.head = digests.head
+        if chunker is not None:
+            upload.signature = chunker.signature()
         upload.digest = digests.whole()
         return True
 
-    def _sign(self, turn: Turn, parts: list[_Part], window: Window) -> None:
+    def _sign(self, turn: Turn, parts: list[_Ready], window: Window) -> None:
         upload, line = turn.upload, self._line
         upload_id, sent = upload.id, upload.sent()
-        asked = [PartToSign(part.number, part.crc64nvme) for part in parts]
+        asked = [to_sign(one.part.number, one.crc64nvme, one.part.copy_from) for one in parts]
         reply = line.ask(lambda: line.service.upload_parts(upload_id, sign=asked, sent_bytes=sent))
         signed = {one.part: one for one in reply.signed}
         now = line.clock.monotonic()
-        for part in parts:
+        for ready in parts:
+            part = ready.part
             one = signed.get(part.number)
             if one is None:
                 raise SatchelError("The service did not sign every part", "Try again.")
-            window.put(part.size)
+            window.put(_sent(part))
             line.send(
                 Stretch(
                     upload=upload,
@@ -123,12 +153,13 @@ class Driver:
                     url=f"{one.url}?{reply.signing_query}&{one.query}",
                     headers=one.headers,
                     signed_at=now,
-                    crc64nvme=part.crc64nvme,
-                    window=window,
+                    crc64nvme=ready.crc64nvme,
+                    window=window if part.copy_from is None else None,
+                    copy_from=part.copy_from,
                 )
             )
 
-    def _held(self, upload: Upload, part_size: int) -> dict[int, str] | None:
+    def _held(self, upload: Upload) -> dict[int, str] | None:
         """The CRC64NVME of every part that is whole at S3, as this computer or else S3 remembers it.
 
         None when S3 has put them all together already: an earlier complete got that far.
@@ -136,6 +167,7 @@ class Driver:
         line, upload_id, after = self._line, upload.id, 0
         ours = line.ledger.store.parts(upload_id)
         held: dict[int, str] = {}
+        sizes = {part.number: part.size for part in upload.parts}
         while True:
             try:
                 reply = line.ask(partial(line.service.upload_parts, upload_id, list_after=after))
@@ -147,12 +179,13 @@ class Driver:
                 # An S3 that does not tell has still checked the part against what was signed for it, and that was
                 # read from the file as it is now, by size and time.
                 crc = ours.get(part.part) or part.crc64nvme or _UNTOLD
-                if part.size == _size(part.part, upload.stored.size, part_size):
+                if part.size == sizes.get(part.part):
                     held[part.part] = crc
             if not reply.more or not reply.present:
                 return held
             after = reply.present[-1].part
 
 
-def _size(part: int, size: int, part_size: int) -> int:
-    return min(part_size, size - (part - 1) * part_size)
+def _sent(part: Part) -> int:
+    """How many bytes of it go over the wire."""
+    return part.size if part.copy_from is None else 0

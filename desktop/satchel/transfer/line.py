@@ -49,6 +49,8 @@ class Turn:
     resumed: bool = False
     """For large files: some parts may be at S3 already."""
     tries: int = 0
+    look: bool = False
+    """To be read once before it is opened: much of it may be at S3."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +70,8 @@ class Stretch:
     window: Window | None = None
     payload: bytes | None = None
     """The bytes themselves where they are few; else they are read again when they are sent."""
+    copy_from: int | None = None
+    """S3 copies them from there itself: nothing is sent."""
     tries: Counter[Verdict] = field(default_factory=Counter)
     broken: int = 0
     """How often its connection broke."""
@@ -190,8 +194,7 @@ class Line:
     def is_whole(self, upload: Upload, epoch: int) -> bool:
         """Whether it has just come to its end: S3 has every part and the whole digest is known."""
         with self.ledger.lock:
-            part_size = upload.stored.part_size
-            whole = part_size and len(upload.part_bytes) == -(-upload.stored.size // part_size)
+            whole = upload.parts and len(upload.part_bytes) == len(upload.parts)
             if not whole or upload.digest is None or upload.state is not State.SENDING:
                 return False
             return self.ledger.advance(upload, epoch, State.FINISHING)

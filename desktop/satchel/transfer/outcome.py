@@ -8,9 +8,11 @@ from satchel.core.model import PartToSign
 from .dial import UnreachableError
 from .http1 import Reply
 from .line import Line, Stretch
-from .replies import Verdict, judge, refusal
+from .replies import Verdict, judge, judge_copy, refusal
 
 _LIMITS = {Verdict.SIGN_AGAIN: 5, Verdict.DAMAGED: 5, Verdict.LATER: 10}
+_COPIES = 2
+"""How often a part that S3 should copy is asked for again before it is sent."""
 _KEEPS_S = 300.0
 """Signatures older than this are not tried: the credentials behind them may be gone."""
 
@@ -32,8 +34,15 @@ class Outcome:
     def judged(self, stretch: Stretch, reply: Reply) -> Verdict:
         """Put the stretch back on the line if it did not arrive. Raises the `SatchelError` that ends its upload."""
         line, upload, epoch = self._line, stretch.upload, stretch.epoch
-        verdict = judge(reply, stretch.crc64nvme)
+        copied = stretch.copy_from is not None
+        verdict = (judge_copy if copied else judge)(reply, stretch.crc64nvme)
         if verdict is Verdict.ARRIVED:
+            return verdict
+        if copied and (verdict in (Verdict.REFUSED, Verdict.DAMAGED) or stretch.tries[verdict] == _COPIES):
+            # What it would be copied from is gone, or is not what we took it for: the bytes are here.
+            stretch.copy_from = None
+            stretch.tries.clear()
+            self._sign_again(stretch, 0.0)
             return verdict
         if verdict is Verdict.LOST:
             line.look_again(upload, epoch)
@@ -79,12 +88,16 @@ class Outcome:
         if not stretch.part:
             line.prepare(upload, stretch.epoch, delay)
             return
-        asked = [PartToSign(stretch.part, stretch.crc64nvme or "")]
+        asked = [to_sign(stretch.part, stretch.crc64nvme or "", stretch.copy_from)]
         reply = line.ask(lambda: line.service.upload_parts(stretch.upload_id, sign=asked))
         one = reply.signed[0]
         stretch.url = f"{one.url}?{reply.signing_query}&{one.query}"
         stretch.headers, stretch.signed_at = one.headers, line.clock.monotonic() + delay
         line.send(stretch, delay)
+
+
+def to_sign(part: int, crc64nvme: str, copy_from: int | None) -> PartToSign:
+    return PartToSign(part, crc64nvme) if copy_from is None else PartToSign(part, copy_from=copy_from)
 
 
 def _exhausted(verdict: Verdict, reply: Reply, now_ms: int, path: str) -> SatchelError:

@@ -16,9 +16,10 @@ from satchel.core.model import (
     UploadIntent,
 )
 
-from .digest import sha256_hex
+from .digest import head_digest, sha256_hex
+from .layout import Part, equal_parts, parts_of
 from .line import QUIET_S, ClosedError, Line, Stretch, Turn, twin
-from .local import changed, read_small
+from .local import BLOCK, changed, read_small
 from .upload import Upload
 
 State = TransferState
@@ -94,7 +95,20 @@ class Preparer:
             else:
                 with upload.read() as file:
                     upload.digest = sha256_hex(file.blocks(0, upload.stored.size))
+        elif upload.stored.size >= MULTIPART_FROM and not upload.looked and self._worth_a_look(upload):
+            line.to_drive.put(Turn(upload, turn.epoch, look=True), upload.priority)
+            return False
         return True
+
+    def _worth_a_look(self, upload: Upload) -> bool:
+        """Whether much or all of a large file may be at S3: then it is read once before it is opened."""
+        store, request = self._line.ledger.store, upload.request
+        if request.base_revision is not None and store.signature(request.node_id, request.base_revision) is not None:
+            return True
+        if upload.stored.part_size or not (heads := store.heads(upload.stored.size)):
+            return False
+        with upload.read() as file:
+            return head_digest(next(iter(file.blocks(0, BLOCK)))) in heads
 
     def _give_up(self, upload: Upload, old: str) -> None:
         line = self._line
@@ -130,6 +144,10 @@ class Preparer:
                 for turn in batch:  # one of them is at fault: it must not take the others along
                     self._open([turn])
                 return
+            if error.kind == "bad-request" and batch[0].upload.plan is not None:
+                batch[0].upload.plan = None  # an older service knows no such thing
+                self._open(batch)
+                return
             self._refuse(batch, error)
         except SatchelError as error:
             self._refuse(batch, error)
@@ -160,6 +178,7 @@ class Preparer:
             elif answer.outcome == "present":
                 line.finish([turn])
             elif answer.outcome == "multipart" and answer.part_size:
+                upload.parts = _parts(upload, answer.part_sizes, answer.part_size)
                 resumed = upload.stored.part_size == answer.part_size
                 if ledger.advance(upload, turn.epoch, State.SENDING, part_size=answer.part_size):
                     line.to_drive.put(Turn(upload, turn.epoch, resumed=resumed), upload.priority)
@@ -186,6 +205,13 @@ class Preparer:
                 turn.upload.payload = None
 
 
+def _parts(upload: Upload, sizes: tuple[int, ...], part_size: int) -> tuple[Part, ...]:
+    """The service's word holds: it may have been given in answer to what an earlier run had found out."""
+    if upload.plan is not None and sizes == tuple(part.size for part in upload.plan):
+        return upload.plan
+    return parts_of(sizes) if sizes else equal_parts(upload.stored.size, part_size)
+
+
 def _intent(upload: Upload) -> UploadIntent:
     request = upload.request
     link = LinkIntent(request.link_token, request.link_expires_ms) if request.link_token else None
@@ -200,4 +226,5 @@ def _intent(upload: Upload) -> UploadIntent:
         base_revision=request.base_revision,
         if_taken=request.if_taken,
         link=link,
+        part_sizes=tuple(part.size for part in upload.plan) if upload.plan else None,
     )

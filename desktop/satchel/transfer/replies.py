@@ -63,6 +63,19 @@ def judge(reply: Reply, crc64nvme: str | None = None) -> Verdict:
     return Verdict.LATER if status >= 500 or status == 429 or status < 400 else Verdict.REFUSED
 
 
+def judge_copy(reply: Reply, crc64nvme: str | None) -> Verdict:
+    """Of a PUT that has S3 copy a part itself: its status comes before the copy, and its end in the body.
+
+    Whatever another try will not mend is `REFUSED` or `DAMAGED`: the part can be sent instead.
+    """
+    if reply.status != 200:
+        return Verdict.REFUSED if reply.status == 412 else judge(reply)
+    if b"</CopyPartResult>" in reply.body:
+        got = re.search(rb"<ChecksumCRC64NVME>([^<]+)</ChecksumCRC64NVME>", reply.body)
+        return Verdict.DAMAGED if got and got[1].decode("ascii", "replace") != crc64nvme else Verdict.ARRIVED
+    return _BY_CODE.get(s3_code(reply), Verdict.LATER)
+
+
 def refusal(reply: Reply, now_ms: int, path: str) -> SatchelError:
     """The error for a reply that no repeat will mend."""
     error = _refusal(reply, s3_code(reply), now_ms, path)

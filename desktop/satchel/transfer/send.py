@@ -69,12 +69,13 @@ class Sender:
         return ended
 
     def _put(self, stretch: Stretch, job: Job) -> Reply:
+        sent = stretch.size if stretch.copy_from is None else 0
         with stretch.upload.read() as file:
             reply = self.wire.put(
                 stretch.url,
                 stretch.headers,
-                lambda: file.blocks(stretch.offset, stretch.size),
-                stretch.size,
+                lambda: file.blocks(stretch.offset, sent),
+                sent,
                 job.count,
             )
             file.check()

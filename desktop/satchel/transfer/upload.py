@@ -24,6 +24,7 @@ from satchel.core.errors import CancelledError, JournalError, SatchelError
 from satchel.core.model import Node, OpenedUpload, StoredUpload, TransferState, UploadRequest
 from satchel.core.ports import Clock
 
+from .layout import Part
 from .local import LocalFile, Stamp, stamp_of
 from .ports import UploadStore
 from .replies import Verdict
@@ -86,6 +87,15 @@ class Upload:
     """Sizes of the parts that S3 has; a file that goes by one PUT is part 0."""
     payload: bytes | None = None
     """All of a small file, from when it was hashed until it is sent."""
+    looked: bool = False
+    """Whether it was read before it was opened, to find out what S3 has of it."""
+    plan: tuple[Part, ...] | None = None
+    """The parts it would like to come in."""
+    parts: tuple[Part, ...] = ()
+    """Those it comes in; none for one that goes by one PUT."""
+    head: bytes = b""
+    signature: bytes | None = None
+    """What the next revision will be compared with, once all was read."""
     digest: str | None = None
     """The file's SHA-256 once it is known; stored with the next step."""
     jobs: set[Job] = field(default_factory=set)
@@ -256,8 +266,9 @@ class Ledger:
                 upload.rate = 0.0
             made = [replace(upload.stored, state=State.DONE, message="") for upload, _ in ended]
             self.store.add(made)
-            for (upload, _), stored in zip(ended, made, strict=True):
+            for (upload, node), stored in zip(ended, made, strict=True):
                 upload.stored = stored
+                self._remember(upload, node)
         for upload, node in ended:
             _settle(upload.ticket.opened, OpenedUpload(upload_id=upload.id, outcome="done", node=node))
             _settle(upload.ticket.done, node)
@@ -315,6 +326,7 @@ class Ledger:
             self.new_epoch(upload)
             upload.part_bytes.clear()
             upload.digest = None
+            upload.looked, upload.plan, upload.parts, upload.head, upload.signature = False, None, (), b"", None
             upload.stored = replace(
                 upload.stored,
                 request=replace(upload.request, upload_id=upload_id, **changes),
@@ -355,6 +367,12 @@ class Ledger:
     def end_job(self, upload: Upload, job: Job) -> None:
         with self.lock:
             upload.jobs.discard(job)
+
+    def _remember(self, upload: Upload, node: Node) -> None:
+        if upload.head and node.revision is not None:
+            revision = node.revision
+            self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
+        upload.plan, upload.parts, upload.signature = None, (), None
 
     def _end(self, upload: Upload, state: State, message: str) -> None:
         self.new_epoch(upload)

@@ -57,6 +57,8 @@ class Signature:
     part: int
     size: int
     checksum: str
+    source: bytes | None = None
+    """For a part that is copied: the bytes."""
 
 
 class FakeS3:
@@ -66,6 +68,10 @@ class FakeS3:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, tuple[bytes | int, str]]] = {}
         self.wire: list[tuple[str, int]] = []
+        self.received = 0
+        """Bytes of bodies."""
+        self.copied: list[tuple[str, int]] = []
+        self.tells_copies_checksum = True
         self.signatures: dict[str, Signature] = {}
         self.faults: list[Fault] = []
         self.keep_bytes = True
@@ -196,8 +202,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(403, "AccessDenied")
             return
         content, crc, sha = body
+        if signed.source is not None:
+            self.copy(signed, fault)
+            return
         with s3.lock:
             s3.wire.append((signed.upload_id, signed.part))
+            s3.received += length
         if s3.delay:
             time.sleep(s3.delay)
         if fault.isdigit():
@@ -226,6 +236,24 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.answer(200, {"etag": '"x"'})
 
+    def copy(self, signed: Signature, fault: str) -> None:
+        s3 = self.s3
+        assert signed.source is not None
+        if signed.upload_id not in s3.parts:
+            self.error(404, "NoSuchUpload")
+        elif fault.isdigit():
+            self.error(int(fault), {"403": "AccessDenied", "404": "NoSuchKey"}.get(fault, "InternalError"))
+        elif fault == "late-error":  # the status was sent before the copy began
+            self.answer(200, {}, b"<?xml version='1.0'?><Error><Code>InternalError</Code></Error>")
+        else:
+            content = bytes(len(signed.source)) if fault == "other-bytes" else signed.source
+            crc = crc64nvme(content)
+            s3.parts[signed.upload_id][signed.part] = (content, crc)
+            with s3.lock:
+                s3.copied.append((signed.upload_id, signed.part))
+            told = f"<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME>" if s3.tells_copies_checksum else ""
+            self.answer(200, {}, f'<CopyPartResult>{told}<ETag>"x"</ETag></CopyPartResult>'.encode())
+
     def take(self, length: int, *, keep: bool) -> tuple[bytes, str, str] | None:
         crc, sha, kept, left = 0, hashlib.sha256(), bytearray(), length
         while left:
@@ -237,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
             sha.update(block)
             if keep:
                 kept += block
-        return bytes(kept), base64.b64encode(crc.to_bytes(8, "big")).decode(), sha.hexdigest()
+        return bytes(kept), crc_text(crc), sha.hexdigest()
 
     def do_GET(self) -> None:
         s3 = self.s3
@@ -318,10 +346,16 @@ class FakeService:
     intents: list[UploadIntent] = field(default_factory=list)
     held_sha: set[str] = field(default_factory=set)
     lists_crc: bool = True
+    copies: bool = True
+    """Whether it takes a layout of parts; else it says so as a service does that knows no such thing."""
+    latest: dict[str, str] = field(default_factory=dict)
+    """The upload that holds a node's content."""
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def open_uploads(self, intents: Sequence[UploadIntent]) -> OpenedUploads:
         self._call("open", [intent.name for intent in intents])
+        if not self.copies and any(intent.part_sizes is not None for intent in intents):
+            raise RefusedError("bad-request", "There is no part_sizes", "", status=400)
         return OpenedUploads("X-Fake=1", tuple(self._open(intent) for intent in intents))
 
     def upload_parts(
@@ -341,7 +375,15 @@ class FakeService:
         signed = []
         url = f"{self.s3.public or self.s3.url}/c/{upload_id}"
         for one in sign:
-            size = min(PART, upload.intent.size - (one.part - 1) * PART)
+            size = _sizes(upload.intent)[one.part - 1]
+            if one.copy_from is not None:
+                content = self.s3.objects[self.latest[upload.intent.node_id]]
+                source = content[one.copy_from : one.copy_from + size]
+                assert len(source) == size, "it copies from beyond the end"
+                query = self._sign(upload_id, one.part, 0, "", source)
+                signed.append(SignedPart(one.part, url, query, {"x-amz-copy-source": "b/k?versionId=1"}))
+                continue
+            assert one.crc64nvme is not None, "a part is copied or brings its digest"
             query = self._sign(upload_id, one.part, size, one.crc64nvme)
             signed.append(SignedPart(one.part, url, query, {"x-amz-checksum-crc64nvme": one.crc64nvme}))
         present: list[PresentPart] = []
@@ -397,16 +439,17 @@ class FakeService:
             if known is None:
                 self.s3.parts[intent.upload_id] = {}
                 self.uploads[intent.upload_id] = _Open(intent, "multipart")
-            return OpenedUpload(intent.upload_id, "multipart", part_size=PART, link=link)
+            taken = self.uploads[intent.upload_id].intent.part_sizes or ()
+            return OpenedUpload(intent.upload_id, "multipart", part_size=PART, part_sizes=taken, link=link)
         assert intent.sha256 is not None, "a small file brings its digest"
         self.uploads[intent.upload_id] = _Open(intent, "put")
         query = self._sign(intent.upload_id, 0, intent.size, intent.sha256)
         put = SignedRequest(f"{self.s3.public or self.s3.url}/c/{intent.upload_id}", query, {"if-none-match": "*"})
         return OpenedUpload(intent.upload_id, "put", put=put, link=link)
 
-    def _sign(self, upload_id: str, part: int, size: int, checksum: str) -> str:
+    def _sign(self, upload_id: str, part: int, size: int, checksum: str, source: bytes | None = None) -> str:
         number = f"{next(self._numbers)}"
-        self.s3.signatures[number] = Signature(upload_id, part, size, checksum)
+        self.s3.signatures[number] = Signature(upload_id, part, size, checksum, source)
         return f"sig={number}"
 
     def _complete(self, item: CompleteItem) -> CompleteResult:
@@ -420,8 +463,9 @@ class FakeService:
             return CompleteResult(item.upload_id, "problem", problem=problem("incomplete"))
         if upload.outcome == "multipart" and upload.state != "done" and item.upload_id not in self.s3.objects:
             parts = self.s3.parts[item.upload_id]
-            wanted = -(-upload.intent.size // PART)
-            if missing := [part for part in range(1, wanted + 1) if part not in parts]:
+            sizes = _sizes(upload.intent)
+            assert all(size >= PART for size in sizes[:-1]), "S3 takes no such part"
+            if missing := [part for part in range(1, len(sizes) + 1) if part not in parts]:
                 return CompleteResult(item.upload_id, "problem", problem=problem("incomplete", tuple(missing)))
             if self.s3.keep_bytes:
                 whole = b"".join(parts[part][0] for part in sorted(parts))  # type: ignore[misc] # bytes are kept
@@ -432,7 +476,20 @@ class FakeService:
         upload.node = Node(intent.node_id, intent.parent_id, intent.name, "file", 1, revision)
         upload.state = "done"
         self.nodes[intent.node_id] = upload.node
+        self.latest[intent.node_id] = item.upload_id
         return CompleteResult(item.upload_id, "done", node=upload.node)
+
+
+def _sizes(intent: UploadIntent) -> Sequence[int]:
+    return intent.part_sizes or [min(PART, intent.size - at) for at in range(0, intent.size, PART)]
+
+
+def crc64nvme(content: bytes) -> str:
+    return crc_text(checksums.crc64nvme(content))
+
+
+def crc_text(crc: int) -> str:
+    return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
 def problem(kind: str, missing: tuple[int, ...] = (), current: Node | None = None) -> Problem:
@@ -454,6 +511,7 @@ class MemoryStore:
         self.part_rows: dict[str, dict[int, str]] = {}
         self.history: list[tuple[str, TransferState]] = []
         self.lock = threading.Lock()
+        self.revisions: dict[str, tuple[str, int, bytes, bytes | None]] = {}
         self.full = False
         """As on a full disk: nothing can be stored."""
 
@@ -467,6 +525,16 @@ class MemoryStore:
 
     def save(self, upload: StoredUpload) -> None:
         self.add([upload])
+
+    def remember(self, node_id: str, revision_id: str, size: int, head: bytes, signature: bytes | None) -> None:
+        self.revisions[node_id] = revision_id, size, head, signature
+
+    def signature(self, node_id: str, revision_id: str) -> bytes | None:
+        known = self.revisions.get(node_id)
+        return known[3] if known and known[0] == revision_id else None
+
+    def heads(self, size: int) -> set[bytes]:
+        return {head for _, known, head, _ in self.revisions.values() if known == size}
 
     def get(self, upload_id: str) -> StoredUpload | None:
         return self.rows.get(upload_id)

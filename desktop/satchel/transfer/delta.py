@@ -1,0 +1,177 @@
+"""What changed in a large file since its last revision: rules over bytes, no I/O.
+
+A file is cut where its content says so (FastCDC), so that an insertion moves cuts rather than making all of them anew.
+The size and the digest of every chunk are the revision's signature. What a new state of the file shares with it is
+copied inside S3, the rest is sent.
+
+Xia et al., "FastCDC: a Fast and Efficient Content-Defined Chunking Approach for Data Deduplication", ATC 2016.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyfastcdc
+from blake3 import blake3
+
+from .layout import Part, parts_of
+
+MIB = 1024 * 1024
+_DIGEST = 16
+_CHUNK = struct.Struct(f">I{_DIGEST}s")
+_CUT_FROM = 4 * MIB
+"""Bytes that are gathered before they are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What S3 and we ask of parts, in bytes: `least` for all but the last, about `sent` for what is sent, at most
+    `copied` for what is copied, `most` parts in all; `worth` is the share of the file that copying must save."""
+
+    least: int = 5 * MIB
+    sent: int = 8 * MIB
+    copied: int = 512 * MIB
+    most: int = 9000
+    worth: float = 0.25
+
+
+BOUNDS = Bounds()
+
+
+class Chunker:
+    """Makes a signature of the bytes it is fed, in any pieces."""
+
+    def __init__(self, average: int = 256 * 1024) -> None:
+        """`average` bytes to a chunk; a quarter of that at least and four times that at most."""
+        self._longest = 4 * average
+        self._cutter = pyfastcdc.FastCDC(average, min_size=average // 4, max_size=self._longest)
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._found: list[bytes] = []
+
+    def feed(self, block: bytes) -> None:
+        self._waiting.append(block)
+        self._size += len(block)
+        if self._size >= _CUT_FROM:
+            self._cut(whole=False)
+
+    def signature(self) -> bytes:
+        """Of all that was fed: 4 bytes of size and 16 of BLAKE3 for each chunk in turn."""
+        self._cut(whole=True)
+        return b"".join(self._found)
+
+    def _cut(self, *, whole: bool) -> None:
+        data, done = b"".join(self._waiting), 0
+        view = memoryview(data)
+        for chunk in self._cutter.cut_buf(data):
+            # Where a chunk ends is decided within the longest one: with fewer bytes the end may move yet.
+            if not whole and chunk.offset + self._longest > len(data):
+                break
+            done = chunk.offset + chunk.length
+            self._found.append(_CHUNK.pack(chunk.length, blake3(view[chunk.offset : done]).digest(_DIGEST)))
+        self._waiting = [data[done:]]
+        self._size = len(data) - done
+
+
+def plan(old: bytes, new: bytes, bounds: Bounds = BOUNDS) -> tuple[Part, ...] | None:
+    """The parts that make the file of signature `new`, as many as possible copied from the one of signature `old`.
+
+    None when too little would be saved: then the file goes as if there was nothing to copy from.
+    """
+    size = sum(length for length, _ in _CHUNK.iter_unpack(new))
+    bounds = replace(bounds, least=max(bounds.least, -(-size // bounds.most)))
+    runs = _grown(_without_crumbs(_runs(old, new), bounds.least), bounds.least)
+    if sum(run.size for run in runs if run.source is not None) < max(1, size * bounds.worth):
+        return None
+    pieces = [piece for run in runs for piece in _pieces(run, bounds)]
+    copies = {number: piece.source for number, piece in enumerate(pieces, 1) if piece.source is not None}
+    return parts_of([piece.size for piece in pieces], copies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Bytes that follow one another: in the old file from `source` on, or new ones."""
+
+    size: int
+    source: int | None = None
+
+
+def _runs(old: bytes, new: bytes) -> list[_Run]:
+    """What is shared and what is new, in turn, as long as possible."""
+    chunks = list(_CHUNK.iter_unpack(old))
+    starts, places, at = list[int](), dict[tuple[int, bytes], int](), 0
+    for number, chunk in enumerate(chunks):
+        starts.append(at)
+        places.setdefault(chunk, number)
+        at += chunk[0]
+    runs: list[_Run] = []
+    following = 0
+    for chunk in _CHUNK.iter_unpack(new):
+        # The same content may be there many times over: what goes on where the last copy ended keeps the run whole.
+        goes_on = following < len(chunks) and chunks[following] == chunk
+        found = following if goes_on else places.get(chunk)
+        if found is not None:
+            following = found + 1
+        _add(runs, _Run(chunk[0], None if found is None else starts[found]))
+    return runs
+
+
+def _add(runs: list[_Run], run: _Run) -> None:
+    """Put a run behind the others, as one with the last if it goes on from there."""
+    if runs and run.source == _end(runs[-1]):
+        runs[-1] = replace(runs[-1], size=runs[-1].size + run.size)
+    else:
+        runs.append(run)
+
+
+def _end(run: _Run) -> int | None:
+    """Where its copy ends; None for one of new bytes."""
+    return None if run.source is None else run.source + run.size
+
+
+def _without_crumbs(runs: Sequence[_Run], least: int) -> list[_Run]:
+    """Copies that are too short for a part are sent along."""
+    made: list[_Run] = []
+    for run in runs:
+        _add(made, run if run.size >= least else _Run(run.size))
+    return made
+
+
+def _grown(runs: Sequence[_Run], least: int) -> list[_Run]:
+    """Runs of new bytes that are too short for a part take from the copies beside them, or swallow one."""
+    made: list[_Run] = []
+    left = list(reversed(runs))
+    while left:
+        run = left.pop()
+        short = least - run.size
+        if run.source is not None or short <= 0 or not left:
+            _add(made, run)
+            continue
+        right = left.pop()
+        assert right.source is not None  # noqa: S101 - new bytes that touch are one run
+        if right.size - short >= least or not left:
+            left.append(_Run(right.size - short, right.source + short))
+            _add(made, _Run(least))
+        elif made and made[-1].source is not None and made[-1].size - short >= least:
+            made[-1] = replace(made[-1], size=made[-1].size - short)
+            made.append(_Run(least))
+            left.append(right)
+        else:
+            more = left.pop().size if left[-1].source is None else 0
+            left.append(_Run(run.size + right.size + more))
+    return made
+
+
+def _pieces(run: _Run, bounds: Bounds) -> Iterator[_Run]:
+    """The parts of a run: alike in size, none too short, none too long."""
+    if run.source is None:
+        count = max(1, run.size // max(bounds.sent, bounds.least))
+    else:
+        count = -(-run.size // max(bounds.copied, 2 * bounds.least))
+    at = 0
+    for number in range(1, count + 1):
+        end = run.size * number // count
+        yield _Run(end - at, None if run.source is None else run.source + at)
+        at = end
