@@ -51,6 +51,16 @@ class Objects:
                 return None
             raise
 
+    def version(self, key: str, size: int) -> str | None:
+        """Which version of an object is the newest; None when it is not there or not of that size."""
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return None
+            raise
+        return found.get("VersionId") if found["ContentLength"] == size else None
+
     def create_multipart(self, key: str) -> str:
         # S3 makes this a full-object checksum by itself; the emulator only knows the composite kind.
         reply = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ChecksumAlgorithm="CRC64NVME")

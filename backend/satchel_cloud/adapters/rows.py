@@ -15,7 +15,7 @@ import zlib
 from dataclasses import asdict, fields
 from typing import Any
 
-from satchel_cloud.domain.model import Head, Link, Node, Revision, Upload
+from satchel_cloud.domain.model import Head, Link, Node, Revision, Source, Upload
 from satchel_cloud.domain.names import name_key
 
 from .table import Item, Key
@@ -110,11 +110,17 @@ def read_head(account: str, item: Item) -> Head:
 
 
 def upload_row(upload: Upload) -> Item:
-    return keyed(upload_key(upload.upload_id), asdict(upload))
+    values = asdict(upload)
+    if upload.source is None:
+        values.pop("part_sizes")
+    return keyed(upload_key(upload.upload_id), values)
 
 
 def read_upload(item: Item) -> Upload:
-    return Upload(**{f.name: item[f.name] for f in fields(Upload) if f.name in item})
+    values = {f.name: item[f.name] for f in fields(Upload) if f.name in item}
+    if "source" in values:
+        values |= {"source": Source(**values["source"]), "part_sizes": tuple(values["part_sizes"])}
+    return Upload(**values)
 
 
 def link_row(link: Link) -> Item:

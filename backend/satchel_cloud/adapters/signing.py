@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
+from satchel_cloud.domain.model import Source
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -24,10 +26,11 @@ class Signed:
 class Signer:
     """Signs requests for one bucket, each good for `expires` seconds. `base` is its address, no slash at its end."""
 
-    def __init__(self, credentials: Callable[[], Any], region: str, base: str, expires: int) -> None:
+    def __init__(self, credentials: Callable[[], Any], region: str, base: str, expires: int, *, bucket: str) -> None:
         self._credentials = credentials
         self._region = region
         self._base = base
+        self._bucket = bucket
         self._expires = expires
 
     def put(self, key: str, size: int, sha256: str) -> Signed:
@@ -40,6 +43,14 @@ class Signer:
 
     def part(self, key: str, multipart_id: str, number: int, size: int, crc64nvme: str) -> Signed:
         headers = {"content-length": str(size), "x-amz-checksum-crc64nvme": crc64nvme}
+        return self._sign("PUT", key, {"partNumber": str(number), "uploadId": multipart_id}, headers)
+
+    def copied_part(self, key: str, multipart_id: str, number: int, source: Source, first: int, size: int) -> Signed:
+        """A part that S3 copies itself: `size` bytes of `source` from `first` on. Both are signed, with the version."""
+        headers = {
+            "x-amz-copy-source": f"{self._bucket}/{quote(source.key)}?versionId={quote(source.version, safe='')}",
+            "x-amz-copy-source-range": f"bytes={first}-{first + size - 1}",
+        }
         return self._sign("PUT", key, {"partNumber": str(number), "uploadId": multipart_id}, headers)
 
     def get(self, key: str, *, disposition: str, content_type: str) -> str:

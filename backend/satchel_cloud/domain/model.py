@@ -92,6 +92,8 @@ class UploadIntent:
     base_revision: str | None = None
     if_taken: str = "fail"
     link: LinkIntent | None = None
+    part_sizes: tuple[int, ...] = ()
+    """The parts it would like to come in, so that some of them can be copied from the revision before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,20 @@ class CompleteItem:
 
 @dataclass(frozen=True, slots=True)
 class PartToSign:
+    """A part to send, with the digest of its bytes, or one to copy from the offset `copy_from` of the source."""
+
     part: int
-    crc64nvme: str
+    crc64nvme: str | None = None
+    copy_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One version of an object that parts may be copied from."""
+
+    key: str
+    version: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,9 @@ class Upload:
     if_taken: str = "fail"
     multipart_id: str | None = None
     part_size: int | None = None
+    part_sizes: tuple[int, ...] = ()
+    """Of every part in turn, in place of `part_size`; then there is a `source` to copy from."""
+    source: Source | None = None
     content: str | None = None
     sent_bytes: int = 0
     node: dict[str, Any] | None = None

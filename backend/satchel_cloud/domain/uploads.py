@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from .model import Head, UploadIntent
+from .model import Head, Upload, UploadIntent
 from .names import check_name
 from .problems import ProblemError
 
@@ -13,6 +13,8 @@ MULTIPART_FROM = 16 * MIB
 MIN_PART = 8 * MIB
 MAX_PARTS = 10_000
 MAX_SIZE = 5 * 1024 * 1024 * MIB
+LEAST_PART, LARGEST_PART = 5 * MIB, 5 * 1024 * MIB
+"""S3's own bounds of a part; only the last may be smaller."""
 
 
 def part_size_for(size: int) -> int:
@@ -21,21 +23,26 @@ def part_size_for(size: int) -> int:
     return max(MIN_PART, -(-needed // MIB) * MIB)
 
 
-def part_count(size: int, part_size: int) -> int:
-    return -(-size // part_size)
+def equal_parts(size: int, part_size: int) -> list[int]:
+    """The ordinary plan: the bytes of every part in turn, all of one size but the last."""
+    return [min(part_size, size - start) for start in range(0, size, part_size)]
 
 
-def part_length(part: int, size: int, part_size: int) -> int:
+def parts_of(upload: Upload) -> Sequence[int]:
+    """The bytes of every part in turn; none for an upload without parts."""
+    return upload.part_sizes or (equal_parts(upload.size, upload.part_size) if upload.part_size else ())
+
+
+def part_length(part: int, parts: Sequence[int]) -> int:
     """Bytes of the part with this number, from 1. Raises `bad-request` for a part that there is none of."""
-    if not 1 <= part <= part_count(size, part_size):
+    if not 1 <= part <= len(parts):
         raise ProblemError("bad-request", f"This upload has no part {part}.")
-    return min(part_size, size - (part - 1) * part_size)
+    return parts[part - 1]
 
 
-def missing_parts(present: Mapping[int, int], size: int, part_size: int) -> list[int]:
+def missing_parts(present: Mapping[int, int], parts: Sequence[int]) -> list[int]:
     """Numbers of the parts that are not there or have the wrong length. `present` is number to bytes."""
-    wanted = range(1, part_count(size, part_size) + 1)
-    return [part for part in wanted if present.get(part) != part_length(part, size, part_size)]
+    return [part for part, length in enumerate(parts, 1) if present.get(part) != length]
 
 
 def check_intent(intent: UploadIntent) -> None:
@@ -45,6 +52,19 @@ def check_intent(intent: UploadIntent) -> None:
         raise ProblemError("too-large", "S3 keeps files of at most 5 TiB. Split the file.")
     if intent.size < MULTIPART_FROM and intent.sha256 is None:
         raise ProblemError("digest-needed", "A file below 16 MiB must bring its SHA-256 when it is opened.")
+    if intent.part_sizes:
+        _check_layout(intent)
+
+
+def _check_layout(intent: UploadIntent) -> None:
+    if intent.base_revision is None:
+        raise ProblemError("bad-request", "`part_sizes` are for a new revision: there is nothing to copy from.")
+    if intent.size < MULTIPART_FROM:
+        raise ProblemError("bad-request", "A file below 16 MiB has no parts: leave `part_sizes` out.")
+    if sum(intent.part_sizes) != intent.size:
+        raise ProblemError("bad-request", "`part_sizes` must add up to `size`.")
+    if min(intent.part_sizes[:-1], default=LEAST_PART) < LEAST_PART:
+        raise ProblemError("bad-request", "Only the last of `part_sizes` may be below 5 MiB.")
 
 
 def quota_of(head: Head, everybodys: int) -> int:

@@ -1,7 +1,8 @@
 """The signed-in side: `ANY /v1/{proxy+}` behind the JWT authorizer.
 
 May: DynamoDB GetItem, BatchGetItem, Query, PutItem, UpdateItem, DeleteItem on the table (not its index); S3 PutObject
-(also multipart create, part, complete), GetObject (also head), AbortMultipartUpload, ListMultipartUploadParts on `c/*`.
+(also multipart create, part, complete), GetObject (also head), GetObjectVersion (to copy parts from),
+AbortMultipartUpload, ListMultipartUploadParts on `c/*`.
 It signs keys below `c/<account>/` only. No ListBucket, no DeleteObject.
 """
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from satchel_cloud.domain.model import CompleteItem, FolderIntent, LinkIntent, PartToSign, UploadIntent
 from satchel_cloud.domain.problems import ProblemError
+from satchel_cloud.domain.uploads import LARGEST_PART, MAX_PARTS, MAX_SIZE
 
 T = TypeVar("T")
 ID = re.compile(r"[0-9a-f]{32}")
@@ -51,10 +52,7 @@ class Fields:
     def maybe_number(self, name: str, low: int, high: int) -> int | None:
         if name not in self._left:
             return None
-        value = self._left.pop(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _bad(self._at(name), f"must be a whole number from {low} to {high}")
-        return value
+        return _number(self._left.pop(name), self._at(name), low, high)
 
     def flag(self, name: str) -> bool:
         value = self._left.pop(name, False)
@@ -120,9 +118,14 @@ def upload_intent(value: Any, where: str) -> UploadIntent:
         base_revision=fields.maybe_text("base_revision", ID),
         if_taken=fields.choice("if_taken", ("fail", "rename")),
         link=fields.maybe("link", link_intent),
+        part_sizes=tuple(fields.many("part_sizes", _part_size, 0, MAX_PARTS)),
     )
     fields.end()
     return intent
+
+
+def _part_size(value: Any, where: str) -> int:
+    return _number(value, where, 1, LARGEST_PART)
 
 
 def complete_item(value: Any, where: str) -> CompleteItem:
@@ -136,8 +139,14 @@ def complete_item(value: Any, where: str) -> CompleteItem:
 
 def part_to_sign(value: Any, where: str) -> PartToSign:
     fields = Fields(value, where)
-    part = PartToSign(fields.number("part", 1, 10_000), fields.text("crc64nvme", CRC64NVME))
+    part = PartToSign(
+        fields.number("part", 1, MAX_PARTS),
+        fields.maybe_text("crc64nvme", CRC64NVME),
+        fields.maybe_number("copy_from", 0, MAX_SIZE),
+    )
     fields.end()
+    if (part.crc64nvme is None) is (part.copy_from is None):
+        raise _bad(where, "must have one of crc64nvme and copy_from")
     return part
 
 
@@ -166,6 +175,12 @@ def query_number(query: dict[str, str], name: str, low: int, high: int, default:
     if raw is None or not re.fullmatch(r"[0-9]{1,16}", raw) or not low <= int(raw) <= high:
         raise _bad(name, f"must be a whole number from {low} to {high}")
     return int(raw)
+
+
+def _number(value: Any, where: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise _bad(where, f"must be a whole number from {low} to {high}")
+    return value
 
 
 def _bad(where: str, why: str) -> ProblemError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from satchel_cloud.domain.uploads import MAX_SIZE
+from satchel_cloud.domain.problems import ProblemError
+from satchel_cloud.domain.uploads import MAX_PARTS, MAX_SIZE
 from satchel_cloud.service.completing import complete
 from satchel_cloud.service.context import context
 from satchel_cloud.service.opening import open_uploads
@@ -15,6 +16,8 @@ from .parse import Fields, batch, complete_item, part_to_sign, path_id, upload_i
 
 def _open(request: Request) -> Reply:
     intents = batch(request.body, "intents", upload_intent, 100)
+    if sum(len(intent.part_sizes) for intent in intents) > MAX_PARTS:
+        raise ProblemError("bad-request", f"`part_sizes` of one request may be {MAX_PARTS} in all: ask in several.")
     reply = open_uploads(context(), active(request), intents)
     return json_reply(reply | {"uploads": settled(reply["uploads"], request)})
 

@@ -13,7 +13,7 @@ from satchel_cloud.adapters.table import Action, Item, Key, put, update
 from satchel_cloud.domain.model import ROOT, CompleteItem, Head, Node, Revision, Upload
 from satchel_cloud.domain.names import name_key
 from satchel_cloud.domain.problems import ProblemError
-from satchel_cloud.domain.uploads import check_quota, missing_parts
+from satchel_cloud.domain.uploads import check_quota, missing_parts, parts_of
 
 from .changing import new_locator
 from .committing import ROOM, Plan, commit
@@ -104,10 +104,9 @@ def _check_put(ctx: Context, upload: Upload) -> None:
 
 def _put_together(ctx: Context, upload: Upload) -> None:
     assert upload.multipart_id is not None  # noqa: S101 - a multipart upload has one
-    assert upload.part_size is not None  # noqa: S101 - and a plan
     try:
         parts = ctx.objects.all_parts(upload.key, upload.multipart_id)
-        missing = missing_parts({part.number: part.size for part in parts}, upload.size, upload.part_size)
+        missing = missing_parts({part.number: part.size for part in parts}, parts_of(upload))
         if missing:
             detail = f"{len(missing)} parts are missing. Send them, then complete again."
             raise ProblemError("incomplete", detail, missing_parts=missing)
@@ -176,7 +175,9 @@ class _Finish:
         except ProblemError as problem:
             return _problem(problem)
         shape = node.to_json()
-        done = rows.upload_row(replace(upload, state="done", sent_bytes=upload.size, node=shape))
+        # Its layout may be long, and nobody asks for it again.
+        ended = replace(upload, state="done", sent_bytes=upload.size, node=shape, part_sizes=(), source=None)
+        done = rows.upload_row(ended)
         actions.append(put(done | {"ttl": self._now // 1000 + KEPT_S}, "#state = :open", open="open"))
         self.plan.actions += actions
         self.plan.entries.append(("put", node))

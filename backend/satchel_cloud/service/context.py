@@ -47,5 +47,5 @@ def context() -> Context:
         settings,
         Table(session.create_client("dynamodb", config=quick), settings.table),
         Objects(lambda: session.create_client("s3", config=slow), settings.bucket),
-        Signer(credentials.get_frozen_credentials, region, base, settings.url_seconds),
+        Signer(credentials.get_frozen_credentials, region, base, settings.url_seconds, bucket=settings.bucket),
     )

@@ -8,10 +8,10 @@ from typing import Any
 from satchel_cloud.adapters import rows
 from satchel_cloud.adapters.signing import Signed, split
 from satchel_cloud.adapters.table import Action, ConflictError, Item, Key, put
-from satchel_cloud.domain.model import ROOT, Head, Link, Upload, UploadIntent
+from satchel_cloud.domain.model import ROOT, Head, Link, Source, Upload, UploadIntent
 from satchel_cloud.domain.names import is_name
 from satchel_cloud.domain.problems import ProblemError
-from satchel_cloud.domain.uploads import MULTIPART_FROM, check_intent, check_quota, part_size_for
+from satchel_cloud.domain.uploads import LEAST_PART, MULTIPART_FROM, check_intent, check_quota, part_size_for
 
 from .committing import ATTEMPTS
 from .context import Context
@@ -123,8 +123,19 @@ class _Opening:
         self._asked_bytes += intent.size
         if intent.size < MULTIPART_FROM:
             return upload
-        multipart_id = self._ctx.objects.create_multipart(key)
-        return replace(upload, via="multipart", multipart_id=multipart_id, part_size=part_size_for(intent.size))
+        upload = replace(upload, via="multipart", part_size=part_size_for(intent.size))
+        if intent.part_sizes and (source := self._source(intent)):
+            upload = replace(upload, part_sizes=intent.part_sizes, source=source)
+        return replace(upload, multipart_id=self._ctx.objects.create_multipart(key))
+
+    def _source(self, intent: UploadIntent) -> Source | None:
+        """The content of the revision before, in just the version that is there now; None if it cannot be copied."""
+        revision = self._tree.node(intent.node_id).revision
+        # S3 copies ranges only out of what is larger than the least part.
+        if revision is None or revision.size <= LEAST_PART:
+            return None
+        version = self._ctx.objects.version(revision.key, revision.size)
+        return Source(revision.key, version, revision.size) if version else None
 
     def _check(self, intent: UploadIntent) -> None:
         check_intent(intent)
@@ -154,6 +165,8 @@ class _Opening:
             self.signed.append(self._ctx.signer.put(upload.key, upload.size, upload.sha256))
         elif upload.via == "multipart":
             out["part_size"] = upload.part_size
+            if upload.source:
+                out["part_sizes"] = list(upload.part_sizes)
         return out
 
     def _content_key(self, intent: UploadIntent) -> Key:

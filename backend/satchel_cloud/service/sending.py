@@ -6,11 +6,11 @@ from typing import Any
 
 from satchel_cloud.adapters import rows
 from satchel_cloud.adapters.objects import GoneError
-from satchel_cloud.adapters.signing import split
+from satchel_cloud.adapters.signing import Signed, split
 from satchel_cloud.adapters.table import ConflictError, update
 from satchel_cloud.domain.model import PartToSign, Upload
 from satchel_cloud.domain.problems import ProblemError
-from satchel_cloud.domain.uploads import part_length
+from satchel_cloud.domain.uploads import part_length, parts_of
 
 from .context import Context
 
@@ -51,14 +51,10 @@ def upload_parts(
     out: dict[str, Any] = {"signing_query": "", "signed": []}
     if not sign and not listed:
         return out
-    if upload.multipart_id is None or upload.part_size is None:
+    if upload.multipart_id is None:
         raise ProblemError("bad-request", "This upload has no parts. Open it again for a fresh PUT.")
-    part_size, multipart_id = upload.part_size, upload.multipart_id
-    requests = [
-        ctx.signer.part(upload.key, multipart_id, p.part, part_length(p.part, upload.size, part_size), p.crc64nvme)
-        for p in sign
-    ]
-    common, own = split(requests)
+    multipart_id, lengths = upload.multipart_id, parts_of(upload)
+    common, own = split([_signed(ctx, upload, multipart_id, part, part_length(part.part, lengths)) for part in sign])
     out["signing_query"] = common
     out["signed"] = [{"part": asked.part, **request} for asked, request in zip(sign, own, strict=True)]
     if listed:
@@ -75,6 +71,18 @@ def upload_parts(
         ]
         out["more"] = more
     return out
+
+
+def _signed(ctx: Context, upload: Upload, multipart_id: str, asked: PartToSign, length: int) -> Signed:
+    """A request that sends a part, or copies it: from the source that was chosen at opening and from no other."""
+    if asked.crc64nvme is not None:
+        return ctx.signer.part(upload.key, multipart_id, asked.part, length, asked.crc64nvme)
+    first, source = asked.copy_from, upload.source
+    if first is None or source is None:
+        raise ProblemError("bad-request", "This upload copies nothing: send the part.")
+    if first + length > source.size:
+        raise ProblemError("bad-request", f"Part {asked.part} would be copied from beyond the end of its source.")
+    return ctx.signer.copied_part(upload.key, multipart_id, asked.part, source, first, length)
 
 
 def _tell(ctx: Context, upload: Upload, sent_bytes: int) -> None:
