@@ -13,10 +13,14 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import pyfastcdc
 from blake3 import blake3
 
 from .layout import Part, parts_of
+
+try:
+    from pyfastcdc.cy import FastCDC
+except ImportError:  # what the library falls back to takes a minute for a GiB
+    FastCDC = None
 
 MIB = 1024 * 1024
 _DIGEST = 16
@@ -43,10 +47,15 @@ BOUNDS = Bounds()
 class Chunker:
     """Makes a signature of the bytes it is fed, in any pieces."""
 
+    @classmethod
+    def if_fast(cls) -> Chunker | None:
+        """None where there is no compiled code to cut with: then files are sent whole."""
+        return cls() if FastCDC is not None else None
+
     def __init__(self, average: int = 256 * 1024) -> None:
         """`average` bytes to a chunk; a quarter of that at least and four times that at most."""
         self._longest = 4 * average
-        self._cutter = pyfastcdc.FastCDC(average, min_size=average // 4, max_size=self._longest)
+        self._cutter = FastCDC(average, min_size=average // 4, max_size=self._longest)
         self._waiting: list[bytes] = []
         self._size = 0
         self._found: list[bytes] = []

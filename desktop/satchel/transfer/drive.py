@@ -66,10 +66,11 @@ class Driver:
         line, upload = self._line, turn.upload
         request, size = upload.request, upload.stored.size
         before = request.base_revision and line.ledger.store.signature(request.node_id, request.base_revision)
-        chunker, digest = Chunker(), hashlib.sha256()
+        chunker = Chunker.if_fast() if before else None
+        digest = hashlib.sha256()
         if not line.ledger.advance(upload, turn.epoch, State.HASHING):
             return
-        take = chunker.feed if before else digest.update
+        take = chunker.feed if chunker else digest.update
         with upload.read() as file:
             for offset in range(0, size, _LOOK):
                 if not line.ledger.fresh(upload, turn.epoch):
@@ -77,7 +78,7 @@ class Driver:
                 for block in file.blocks(offset, min(_LOOK, size - offset)):
                     take(block)
         upload.looked = True
-        if before:
+        if before and chunker:
             upload.signature = chunker.signature()
             upload.plan = plan(before, upload.signature)
         else:
@@ -103,7 +104,7 @@ class Driver:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
         upload, ledger = turn.upload, self._line.ledger
         # Only a watched folder's file will have another revision.
-        chunker = Chunker() if upload.request.origin == "root" and upload.signature is None else None
+        chunker = Chunker.if_fast() if upload.request.origin == "root" and upload.signature is None else None
         digests, window, waiting = PartDigests(chunker), Window(AHEAD), list[_Ready]()
         with upload.read() as file:
             for part in upload.parts:

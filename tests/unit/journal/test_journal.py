@@ -8,7 +8,8 @@ import pytest
 
 from satchel.core.errors import JournalError
 from satchel.core.model import SavedLink, StoredUpload, TransferState, UploadRequest
-from satchel.journal import Item, Journal, WatchedRoot
+from satchel.journal import Item, Journal, WatchedRoot, database
+from satchel.journal import uploads as journal_uploads
 
 
 @pytest.fixture
@@ -179,3 +180,44 @@ def test_drops_that_are_done_are_forgotten_after_a_while(journal):
     journal.uploads.add([replace(old, state=TransferState.DONE), replace(new, state=TransferState.DONE)])
     journal.uploads.forget_done(3)
     assert [one.request.upload_id[0] for one in journal.uploads.recent()] == ["b"]
+
+
+def test_a_journal_of_the_first_format_goes_on_in_this_one(path):
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(database._STEPS[0] + "PRAGMA user_version=1;")
+    connection.execute("INSERT INTO setting VALUES ('device', 'd')")
+    connection.commit()
+    connection.close()
+
+    journal = Journal(path)
+    journal.uploads.remember("n", "r", 5, b"head", b"signature")
+
+    assert journal.uploads.signature("n", "r") == b"signature"
+    journal.close()
+    again = sqlite3.connect(path)
+    assert again.execute("SELECT * FROM setting").fetchall() == [("device", "d")]
+    assert again.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
+    again.close()
+
+
+def test_a_revision_takes_the_place_of_the_one_before(journal):
+    uploads = journal.uploads
+    uploads.remember("n", "first", 5, b"head", b"1")
+    uploads.remember("n", "second", 6, b"other", b"2")
+    assert uploads.signature("n", "first") is None
+    assert uploads.signature("n", "second") == b"2"
+    assert uploads.heads(5) == set()
+    assert uploads.heads(6) == {b"other"}
+
+
+def test_what_was_remembered_longest_ago_is_forgotten(journal, monkeypatch):
+    monkeypatch.setattr(journal_uploads, "_REVISIONS", 3)
+    monkeypatch.setattr(journal_uploads, "_SIGNATURE_BYTES", 10)
+    for number in range(4):
+        journal.uploads.remember(f"n{number}", "r", number, b"head", b"")
+    assert [journal.uploads.signature(f"n{n}", "r") for n in range(4)] == [None, b"", b"", b""]
+    journal.uploads.remember("n4", "r", 4, b"head", b"123456")
+    journal.uploads.remember("n5", "r", 5, b"head", b"12345")
+    assert journal.uploads.signature("n4", "r") is None
+    assert journal.uploads.signature("n5", "r") == b"12345"

@@ -9,7 +9,7 @@ from satchel.transfer.backoff import Backoff, Gate
 from satchel.transfer.digest import PartDigests, crc_text
 from satchel.transfer.http1 import Reply
 from satchel.transfer.queues import WorkQueue
-from satchel.transfer.replies import Verdict, judge, refusal
+from satchel.transfer.replies import Verdict, judge, judge_copy, refusal
 
 
 class Clock:
@@ -61,6 +61,29 @@ def test_an_answer_of_s3_has_one_meaning(answer: Reply, verdict: Verdict) -> Non
 def test_a_part_that_s3_counts_otherwise_is_damaged() -> None:
     answer = Reply(200, {"etag": "x", "x-amz-checksum-crc64nvme": "AAAAAAAAAAA="})
     assert judge(answer, "AAAAAAAAAAE=") is Verdict.DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        ("<CopyPartResult><ETag>x</ETag></CopyPartResult>", Verdict.ARRIVED),
+        ("<CopyPartResult><ChecksumCRC64NVME>AAE=</ChecksumCRC64NVME></CopyPartResult>", Verdict.ARRIVED),
+        ("<CopyPartResult><ChecksumCRC64NVME>AAA=</ChecksumCRC64NVME></CopyPartResult>", Verdict.DAMAGED),
+        ("<Error><Code>InternalError</Code></Error>", Verdict.LATER),
+        ("<Error><Code>NoSuchUpload</Code></Error>", Verdict.LOST),
+        ("<Error><Code>BadDigest</Code></Error>", Verdict.DAMAGED),
+        ("<CopyPartResult><ETag>", Verdict.LATER),
+        ("<html>Please sign in to the hotel's network</html>", Verdict.LATER),
+        ("", Verdict.LATER),
+    ],
+)
+def test_a_copy_has_ended_well_only_when_its_body_says_so(body: str, verdict: Verdict) -> None:
+    assert judge_copy(Reply(200, {"etag": "x"}, body.encode()), "AAE=") is verdict
+
+
+def test_a_copy_whose_source_is_another_by_now_is_not_tried_again() -> None:
+    assert judge_copy(reply(412, "PreconditionFailed"), None) is Verdict.REFUSED
+    assert judge_copy(reply(503, "SlowDown"), None) is Verdict.LATER
 
 
 def test_a_clock_that_is_behind_is_told_by_how_much() -> None:

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from satchel.transfer import delta
+from satchel.transfer.delta import BOUNDS, MIB, Bounds, Chunker, plan
+from satchel.transfer.layout import Part
+
+AVERAGE = 256
+SMALL = Bounds(least=2048, sent=4096, copied=16384, most=50)
+
+places = st.integers(0, 1 << 30)
+lengths = st.one_of(st.integers(0, 40), st.integers(0, 30_000))
+seeds = st.integers(0, 1 << 30)
+EDITS = st.one_of(
+    st.tuples(st.just("overwrite"), places, lengths, seeds),
+    st.tuples(st.just("insert"), places, lengths, seeds),
+    st.tuples(st.just("delete"), places, lengths, seeds),
+    st.tuples(st.just("append"), places, lengths, seeds),
+    st.tuples(st.just("truncate"), places, lengths, seeds),
+    st.tuples(st.just("reorder"), places, st.integers(0, 130_000), seeds),
+    st.tuples(st.just("repeat"), places, lengths, seeds),
+)
+
+
+def noise(size: int, seed: int) -> bytes:
+    return delta.blake3(struct.pack(">Q", seed)).digest(size)
+
+
+def edited(data: bytes, edit: tuple[str, int, int, int]) -> bytes:
+    what, place, length, seed = edit
+    at = place % (len(data) + 1)
+    before, after = data[:at], data[at:]
+    middle = length % (len(after) + 1)
+    states = {
+        "overwrite": before + noise(length, seed) + after[length:],
+        "insert": before + noise(length, seed) + after,
+        "delete": before + after[length:],
+        "append": data + noise(length, seed),
+        "truncate": before,
+        "repeat": before + after[:length] + after,
+        "reorder": after[middle:] + after[:middle] + before,
+    }
+    return states[what]
+
+
+def signature(data: bytes, pieces: int = 1 << 20, average: int = AVERAGE) -> bytes:
+    chunker = Chunker(average)
+    for at in range(0, len(data), pieces):
+        chunker.feed(data[at : at + pieces])
+    return chunker.signature()
+
+
+def put_together(parts: tuple[Part, ...], old: bytes, new: bytes) -> bytes:
+    """What S3 makes of the parts: copies out of the old object, the rest of the file."""
+    return b"".join(
+        new[part.offset : part.offset + part.size]
+        if part.copy_from is None
+        else old[part.copy_from : part.copy_from + part.size]
+        for part in parts
+    )
+
+
+def sent(parts: tuple[Part, ...]) -> int:
+    return sum(part.size for part in parts if part.copy_from is None)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.integers(10_000, 120_000), seeds, st.lists(EDITS, min_size=1, max_size=4))
+def test_whatever_was_edited_the_parts_make_the_file(
+    size: int, seed: int, edits: list[tuple[str, int, int, int]]
+) -> None:
+    old = new = noise(size, seed)
+    for edit in edits:
+        new = edited(new, edit)
+    parts = plan(signature(old), signature(new), SMALL)
+    if parts is None:
+        return
+    assert put_together(parts, old, new) == new
+    assert [part.number for part in parts] == list(range(1, len(parts) + 1))
+    assert all(part.size >= SMALL.least for part in parts[:-1])
+    assert all(0 < part.size <= max(SMALL.copied, len(new) // 10) for part in parts)
+    assert all(part.copy_from is None or part.copy_from + part.size <= len(old) for part in parts)
+    assert len(parts) <= SMALL.most
+    assert len(new) - sent(parts) >= len(new) * SMALL.worth
+
+
+@given(st.integers(0, 100_000), seeds, st.integers(1, 9000))
+@settings(deadline=None)
+def test_a_signature_does_not_depend_on_the_pieces_it_was_fed(size: int, seed: int, pieces: int) -> None:
+    data = noise(size, seed)
+    assert signature(data, pieces) == signature(data)
+
+
+@pytest.mark.parametrize(
+    ("edit", "most"),
+    [
+        (("overwrite", 60_000, 1000, 1), 3 * 2048),
+        (("insert", 0, 1, 1), 3 * 2048),
+        (("insert", 60_000, 1, 1), 3 * 2048),
+        (("delete", 60_000, 1, 1), 3 * 2048),
+        (("append", 100_000, 5, 1), 2048),
+        (("truncate", 90_001, 0, 1), 2048),
+        (("reorder", 30_000, 40_000, 1), 4 * 2048),
+    ],
+)
+def test_little_is_sent_of_what_changed_little(edit: tuple[str, int, int, int], most: int) -> None:
+    old = noise(100_000, 7)
+    parts = plan(signature(old), signature(edited(old, edit)), SMALL)
+    assert parts is not None
+    assert sent(parts) <= most
+
+
+def test_what_is_another_file_altogether_is_sent_as_ever() -> None:
+    assert plan(signature(noise(100_000, 1)), signature(noise(100_000, 2)), SMALL) is None
+
+
+def test_an_empty_file_has_nothing_to_copy() -> None:
+    assert plan(signature(noise(100_000, 1)), signature(b""), SMALL) is None
+    assert plan(b"", signature(noise(100_000, 1)), SMALL) is None
+
+
+def test_a_file_of_one_byte_over_and_over_is_copied_too() -> None:
+    old, new = bytes(100_000), bytes(100_000) + b"x"
+    parts = plan(signature(old), signature(new), SMALL)
+    assert parts is not None
+    assert put_together(parts, old, new) == new
+    assert sent(parts) <= 2048
+
+
+def test_the_parts_of_the_largest_file_are_no_more_than_s3_takes() -> None:
+    # Signatures as of 5 TiB of which every other stretch of 2,000 MiB changed.
+    chunk, count = 500 * MIB, 10_486
+
+    def blob(salt: int) -> bytes:
+        return b"".join(
+            struct.pack(">I16s", chunk, f"{n}-{salt * (n // 4 % 2)}".encode().ljust(16)) for n in range(count)
+        )
+
+    parts = plan(blob(0), blob(1))
+    assert parts is not None
+    assert len(parts) <= 10_000
+    assert sum(part.size for part in parts) == chunk * count
+    assert all(part.size <= 5 * 1024 * MIB for part in parts)
+
+
+def test_a_signature_is_small_beside_its_file() -> None:
+    assert len(signature(noise(16 * MIB, 1), average=256 * 1024)) < 16 * MIB / 3000
+
+
+def test_without_compiled_code_files_are_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Chunker.if_fast() is not None
+    monkeypatch.setattr(delta, "FastCDC", None)
+    assert Chunker.if_fast() is None
+
+
+def test_s3_takes_parts_from_five_mib() -> None:
+    assert BOUNDS.least == 5 * MIB
+    assert BOUNDS.copied <= 5 * 1024 * MIB
