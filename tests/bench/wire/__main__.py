@@ -34,13 +34,16 @@ ROUND_TRIP_S = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of work. The goals are parts of s5cmd's figures, or with `best` of the better peer's; MB for memory."""
+    """One kind of work. The goals are parts of s5cmd's figures, or with `best` of the better peer's; MB for memory, and
+    for `sent` a part of the file. With an `edit` the file was sent before, but for that."""
 
     files: int
     size: int
     tls: bool = False
     far: bool = False
     down: bool = False
+    edit: str = ""
+    sent: float | None = None
     wall: float | None = None
     cpu: float | None = None
     memory: float | None = None
@@ -57,6 +60,8 @@ ROWS: dict[str, Row] = {
     "500-of-8-kib-far": Row(500, 8192, far=True, wall=1.0, best=True),
     "256-mib-far": Row(1, 256 * MIB, far=True, wall=1.0, best=True),
     "500-of-8-kib-far-tls": Row(500, 8192, tls=True, far=True, wall=1.0, best=True),
+    "1-gib-changed": Row(1, 1024 * MIB, edit="1 MiB changed in the middle", sent=0.02),
+    "1-gib-inserted": Row(1, 1024 * MIB, edit="1 byte inserted at the start", sent=0.02),
     "get-1-gib": Row(1, 1024 * MIB, down=True, wall=0.9),
 }
 
@@ -106,7 +111,11 @@ def measured(name: str, server: Server, folder: Path, runs: int) -> Result:
     """One run of each that is not counted, then `runs` of each in turn."""
     row = ROWS[name]
     took: dict[str, list[Run]] = {SATCHEL: [], S5CMD: [], RCLONE: []}
-    with _files(folder / name, row.files, row.size) as files, _place(server, row) as endpoint:
+    with (
+        _files(folder / name, row.files, row.size) as files,
+        _edited(files, row.edit) as now,
+        _place(server, row) as endpoint,
+    ):
         key = _stored(server, files) if row.down else ""
         for number in range(runs + 1):
             for who, all_runs in took.items():
@@ -117,7 +126,11 @@ def measured(name: str, server: Server, folder: Path, runs: int) -> Result:
                         raise BenchError(f"{who} fetched {dest.stat().st_size} bytes of {row.size}")
                     dest.unlink()
                 else:
-                    run = contenders.timed(contenders.send(who, endpoint, files, f"run-{number}"), server)
+                    with tempfile.TemporaryDirectory(dir=folder) as home:
+                        if row.edit and who == SATCHEL:
+                            contenders.timed(contenders.send(who, endpoint, files, "", Path(home)), server)
+                        sending = contenders.send(who, endpoint, now, f"run-{number}", Path(home))
+                        run = contenders.timed(sending, server)
                     contenders.empty_bucket(server, who)
                 if number:
                     all_runs.append(run)
@@ -135,8 +148,10 @@ def lines(result: Result) -> list[str]:
         for name, what, goal in goals
     ]
     against = "the better peer" if row.best else "s5cmd"
-    memory = "" if row.memory is None else f"; memory goal {row.memory:.0f} MB"
-    out = [f"{result.name}: against {against}: {', '.join(said)}{memory}"]
+    more = "" if row.memory is None else f"; memory goal {row.memory:.0f} MB"
+    if row.sent is not None:
+        more += f"; sent {result.median(SATCHEL, 'sent') / row.size:.2%} (goal {row.sent:.0%})"
+    out = [f"{result.name}: against {against}: {', '.join(said)}{more}"]
     for who in result.runs:
         wall, cpu, peak = (result.median(who, what) for what in ("seconds", "cpu_s", "peak_mb"))
         each = " ".join(f"{run.seconds:.2f}" for run in result.runs[who])
@@ -176,6 +191,28 @@ def _files(folder: Path, count: int, size: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def _edited(files: Path, edit: str) -> Iterator[Path]:
+    """The one file of `files` with its edit done, in a folder beside it; `files` when there is none."""
+    if not edit:
+        yield files
+        return
+    there = next(files.iterdir())
+    folder = files.with_name(f"{files.name}-edited")
+    folder.mkdir()
+    data = random.Random(edit).randbytes(MIB)
+    middle = there.stat().st_size // 2
+    with there.open("rb") as old, (folder / there.name).open("wb") as new:
+        if edit.startswith("1 byte"):
+            new.write(data[:1])
+        shutil.copyfileobj(old, new, MIB)
+        if edit.startswith("1 MiB"):
+            new.seek(middle)
+            new.write(data)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
 def _place(server: Server, row: Row) -> Iterator[str]:
     if row.far:
         with server.far(tls=row.tls, round_trip=ROUND_TRIP_S) as endpoint:
@@ -192,7 +229,7 @@ def _stored(server: Server, files: Path) -> str:
     named = files.parent / "named"
     named.mkdir()
     file.rename(named / key)
-    contenders.timed(contenders.send(S5CMD, server.plain, named, "stored"), server)
+    contenders.timed(contenders.send(S5CMD, server.plain, named, "stored", named), server)
     shutil.rmtree(named)
     return f"stored/{key}"
 

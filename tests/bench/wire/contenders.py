@@ -22,11 +22,13 @@ _WATCH = Path(__file__).with_name("watch.py")
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took. `peak_mb` is the largest resident set of the process."""
+    """What one run took: `peak_mb` is the largest resident set of the process, `sent` the bytes that Satchel had signed
+    to be sent."""
 
     seconds: float
     cpu_s: float
     peak_mb: float
+    sent: int | None = None
 
 
 def binary(name: str) -> Path:
@@ -39,10 +41,11 @@ def binary(name: str) -> Path:
     raise BenchError(f"{name} is not installed; `make bench` installs it")
 
 
-def send(who: str, endpoint: str, folder: Path, prefix: str) -> list[str]:
-    """`prefix` is where in the contender's bucket: nobody finds there what an earlier run sent."""
+def send(who: str, endpoint: str, folder: Path, prefix: str, home: Path) -> list[str]:
+    """`prefix` is where in the contender's bucket: nobody finds there what an earlier run sent. Satchel's journal is in
+    `home`, and knows the files when they were sent from there before."""
     if who == SATCHEL:
-        return [sys.executable, "-m", "tests.bench.wire.subject", "upload", endpoint, SATCHEL, str(folder)]
+        return [sys.executable, "-m", "tests.bench.wire.subject", "upload", endpoint, SATCHEL, str(folder), str(home)]
     if who == S5CMD:
         return [*_s5cmd(endpoint), "cp", f"{folder}/", f"s3://{S5CMD}/{prefix}/"]
     return [*_rclone("copy", endpoint), str(folder), f"bench:{RCLONE}/{prefix}", "--no-traverse", "--no-check-dest"]
@@ -71,7 +74,8 @@ def timed(command: list[str], server: Server) -> Run:
     said = json.loads(done.stdout or b'{"code": 1}')
     if said["code"]:
         raise BenchError(f"{Path(command[0]).name} ended {said['code']}: {done.stderr.decode(errors='replace')[-600:]}")
-    return Run(said["seconds"], said["cpu_s"], said["peak_mb"])
+    told = json.loads(said["said"]) if command[0] == sys.executable else {}
+    return Run(said["seconds"], said["cpu_s"], said["peak_mb"], told.get("sent"))
 
 
 def _do(command: list[str], server: Server) -> None:

@@ -1,8 +1,9 @@
 """The engine's own upload and download, in a process of its own, with a service that signs right here.
 
-`python -m tests.bench.wire.subject upload ENDPOINT BUCKET FOLDER` or `download ENDPOINT BUCKET KEY DEST`. The journal
-is the real one, on disk. It prints the seconds from the first request to the last answer, and the service's calls, as
-JSON.
+`python -m tests.bench.wire.subject upload ENDPOINT BUCKET FOLDER HOME` or `download ENDPOINT BUCKET KEY DEST`. The
+journal is the real one, on disk in HOME, where the files' nodes are kept as well: what is sent from there once more is
+a new revision. It prints the seconds from the first request to the last answer, the service's calls and the bytes that
+were signed to be sent, as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import re
 import ssl
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -56,6 +56,7 @@ class InProcess:
         self._multiparts: dict[str, str] = {}
         self._etags: dict[str, dict[int, str]] = {}
         self.calls = 0
+        self.sent = 0
 
     def open_uploads(self, intents: Sequence[UploadIntent]) -> OpenedUploads:
         self.calls += 1
@@ -69,7 +70,8 @@ class InProcess:
             found = re.search("<UploadId>(.*?)</UploadId>", created)
             assert found, created
             self._multiparts[intent.upload_id] = found[1]
-            return OpenedUpload(intent.upload_id, "multipart", part_size=PART)
+            return OpenedUpload(intent.upload_id, "multipart", part_size=PART, part_sizes=intent.part_sizes or ())
+        self.sent += intent.size
         headers = {
             "content-length": str(intent.size),
             "if-none-match": "*",
@@ -88,11 +90,18 @@ class InProcess:
     ) -> PartsReply:
         self.calls += 1
         assert list_after is None
-        url, size = f"{self._base}/{upload_id}", self._intents[upload_id].size
+        url, intent = f"{self._base}/{upload_id}", self._intents[upload_id]
         signed = []
         for asked in sign:
-            length = min(PART, size - (asked.part - 1) * PART)
-            headers = {"content-length": str(length), "x-amz-checksum-crc64nvme": asked.crc64nvme}
+            rest = intent.size - (asked.part - 1) * PART
+            length = intent.part_sizes[asked.part - 1] if intent.part_sizes else min(PART, rest)
+            if asked.copy_from is None:
+                headers = {"content-length": str(length), "x-amz-checksum-crc64nvme": asked.crc64nvme or ""}
+                self.sent += length
+            else:
+                source = urlsplit(f"{self._base}/{intent.base_revision}").path
+                copied = f"bytes={asked.copy_from}-{asked.copy_from + length - 1}"
+                headers = {"x-amz-copy-source": source, "x-amz-copy-source-range": copied}
             query = {"partNumber": str(asked.part), "uploadId": self._multiparts[upload_id]}
             signed.append(SignedPart(asked.part, url, presigned("PUT", url, query, headers), headers))
         return PartsReply("", tuple(signed))
@@ -147,27 +156,33 @@ class InProcess:
         return said
 
 
-def upload(endpoint: str, bucket: str, folder: Path) -> dict[str, float]:
+def upload(endpoint: str, bucket: str, folder: Path, home: Path) -> dict[str, float]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     ids = SystemIds()
-    with tempfile.TemporaryDirectory(prefix="satchel-bench-") as home:
-        journal = Journal(Path(home) / "journal.sqlite")
-        service = InProcess(endpoint, bucket)
-        uploader = Uploader(service, journal.uploads, clock=SystemClock(), ids=ids)
-        began = time.perf_counter()
-        requests = [
+    journal = Journal(home / "journal.sqlite")
+    known = home / "nodes.json"
+    nodes: dict[str, list[str]] = json.loads(known.read_text()) if known.exists() else {}
+    service = InProcess(endpoint, bucket)
+    uploader = Uploader(service, journal.uploads, clock=SystemClock(), ids=ids)
+    began = time.perf_counter()
+    requests = []
+    for path in files:
+        node_id, revision_id = nodes.get(path.name, (ids.new_id(), None))
+        requests.append(
             UploadRequest(
-                upload_id=ids.new_id(), path=str(path), node_id=ids.new_id(), parent_id="root", name=path.name,
-                origin="drop", group="bench",
+                upload_id=ids.new_id(), path=str(path), node_id=node_id, parent_id="root", name=path.name,
+                origin="root", group="bench", base_revision=revision_id,
             )
-            for path in files
-        ]  # fmt: skip
-        for ticket in uploader.submit_all(requests):
-            ticket.done.result()
-        seconds = time.perf_counter() - began
-        uploader.close()
-        journal.close()
-    return {"seconds": seconds, "calls": service.calls}
+        )  # fmt: skip
+    for ticket in uploader.submit_all(requests):
+        node = ticket.done.result()
+        assert node.revision is not None
+        nodes[node.name] = [node.node_id, node.revision.revision_id]
+    seconds = time.perf_counter() - began
+    uploader.close()
+    journal.close()
+    known.write_text(json.dumps(nodes))
+    return {"seconds": seconds, "calls": service.calls, "sent": service.sent}
 
 
 def fetch(endpoint: str, bucket: str, key: str, dest: Path) -> dict[str, float]:
@@ -188,7 +203,7 @@ def fetch(endpoint: str, bucket: str, key: str, dest: Path) -> dict[str, float]:
 def main(words: Sequence[str]) -> None:
     direction, endpoint, bucket, *rest = words
     if direction == "upload":
-        said = upload(endpoint, bucket, Path(rest[0]))
+        said = upload(endpoint, bucket, Path(rest[0]), Path(rest[1]))
     else:
         said = fetch(endpoint, bucket, rest[0], Path(rest[1]))
     print(json.dumps(said), flush=True)
