@@ -26,6 +26,7 @@ from tests.bench.measure import BenchError
 from . import contenders
 from .contenders import RCLONE, S5CMD, SATCHEL, Run
 from .servers import Server, seaweed
+from .sink import sinking
 
 MIB = 1024 * 1024
 FOLDER = Path("build") / "bench"
@@ -35,7 +36,8 @@ ROUND_TRIP_S = 0.05
 @dataclass(frozen=True)
 class Row:
     """One kind of work. The goals are parts of s5cmd's figures, or with `best` of the better peer's; MB for memory, and
-    for `sent` a part of the file. With an `edit` the file was sent before, but for that."""
+    for `sent` a part of the file. With an `edit` the file was sent before, but for that. What goes into the `sink` is a
+    hole, and goes from Satchel alone."""
 
     files: int
     size: int
@@ -44,6 +46,7 @@ class Row:
     down: bool = False
     edit: str = ""
     sent: float | None = None
+    sink: bool = False
     wall: float | None = None
     cpu: float | None = None
     memory: float | None = None
@@ -62,6 +65,8 @@ ROWS: dict[str, Row] = {
     "500-of-8-kib-far-tls": Row(500, 8192, tls=True, far=True, wall=1.0, best=True),
     "1-gib-changed": Row(1, 1024 * MIB, edit="1 MiB changed in the middle", sent=0.02),
     "1-gib-inserted": Row(1, 1024 * MIB, edit="1 byte inserted at the start", sent=0.02),
+    "1-gib-sink": Row(1, 1024 * MIB, sink=True, memory=100),
+    "8-gib-sink": Row(1, 8 * 1024 * MIB, sink=True, memory=100),
     "get-1-gib": Row(1, 1024 * MIB, down=True, wall=0.9),
 }
 
@@ -76,7 +81,7 @@ class Result:
         return statistics.median([float(asdict(run)[what]) for run in self.runs[who]])
 
     def ratio(self, what: str) -> float:
-        peers = [S5CMD, RCLONE] if self.row.best else [S5CMD]
+        peers = [SATCHEL] if self.row.sink else [S5CMD, RCLONE] if self.row.best else [S5CMD]
         return self.median(SATCHEL, what) / min(self.median(peer, what) for peer in peers)
 
 
@@ -110,9 +115,9 @@ def main() -> int:
 def measured(name: str, server: Server, folder: Path, runs: int) -> Result:
     """One run of each that is not counted, then `runs` of each in turn."""
     row = ROWS[name]
-    took: dict[str, list[Run]] = {SATCHEL: [], S5CMD: [], RCLONE: []}
+    took: dict[str, list[Run]] = {who: [] for who in ([SATCHEL] if row.sink else [SATCHEL, S5CMD, RCLONE])}
     with (
-        _files(folder / name, row.files, row.size) as files,
+        _files(folder / name, row) as files,
         _edited(files, row.edit) as now,
         _place(server, row) as endpoint,
     ):
@@ -131,7 +136,8 @@ def measured(name: str, server: Server, folder: Path, runs: int) -> Result:
                             contenders.timed(contenders.send(who, endpoint, files, "", Path(home)), server)
                         sending = contenders.send(who, endpoint, now, f"run-{number}", Path(home))
                         run = contenders.timed(sending, server)
-                    contenders.empty_bucket(server, who)
+                    if not row.sink:
+                        contenders.empty_bucket(server, who)
                 if number:
                     all_runs.append(run)
         if row.down:
@@ -147,7 +153,7 @@ def lines(result: Result) -> list[str]:
         f"{name} {result.ratio(what):.2f}" + ("" if goal is None else f" (goal {goal:.2f})")
         for name, what, goal in goals
     ]
-    against = "the better peer" if row.best else "s5cmd"
+    against = "itself" if row.sink else "the better peer" if row.best else "s5cmd"
     more = "" if row.memory is None else f"; memory goal {row.memory:.0f} MB"
     if row.sent is not None:
         more += f"; sent {result.median(SATCHEL, 'sent') / row.size:.2%} (goal {row.sent:.0%})"
@@ -178,14 +184,15 @@ def written(results: list[Result]) -> Path:
 
 
 @contextlib.contextmanager
-def _files(folder: Path, count: int, size: int) -> Iterator[Path]:
+def _files(folder: Path, row: Row) -> Iterator[Path]:
     """Files of random bytes, the same in every run."""
     folder.mkdir()
     source = random.Random(folder.name)
-    for number in range(count):
+    for number in range(row.files):
         with (folder / f"{number:05}.bin").open("wb") as file:
-            for start in range(0, size, MIB):
-                file.write(source.randbytes(min(MIB, size - start)))
+            file.truncate(row.size)
+            for start in range(0, 0 if row.sink else row.size, MIB):
+                file.write(source.randbytes(min(MIB, row.size - start)))
     yield folder
     shutil.rmtree(folder)
 
@@ -214,7 +221,10 @@ def _edited(files: Path, edit: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _place(server: Server, row: Row) -> Iterator[str]:
-    if row.far:
+    if row.sink:
+        with sinking() as endpoint:
+            yield endpoint
+    elif row.far:
         with server.far(tls=row.tls, round_trip=ROUND_TRIP_S) as endpoint:
             yield endpoint
     else:
