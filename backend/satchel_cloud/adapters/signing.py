@@ -45,11 +45,11 @@ class Signer:
         headers = {"content-length": str(size), "x-amz-checksum-crc64nvme": crc64nvme}
         return self._sign("PUT", key, {"partNumber": str(number), "uploadId": multipart_id}, headers)
 
-    def copied_part(self, key: str, multipart_id: str, number: int, source: Source, first: int, size: int) -> Signed:
-        """A part that S3 copies itself: `size` bytes of `source` from `first` on. Both are signed, with the version."""
+    def copied_part(self, key: str, multipart_id: str, number: int, source: Source, copied: range) -> Signed:
+        """A part that S3 copies itself: these bytes of `source`. Both are signed, with the version."""
         headers = {
             "x-amz-copy-source": f"{self._bucket}/{quote(source.key)}?versionId={quote(source.version, safe='')}",
-            "x-amz-copy-source-range": f"bytes={first}-{first + size - 1}",
+            "x-amz-copy-source-range": f"bytes={copied.start}-{copied.stop - 1}",
         }
         return self._sign("PUT", key, {"partNumber": str(number), "uploadId": multipart_id}, headers)
 

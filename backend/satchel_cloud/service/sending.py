@@ -82,7 +82,7 @@ def _signed(ctx: Context, upload: Upload, multipart_id: str, asked: PartToSign, 
         raise ProblemError("bad-request", "This upload copies nothing: send the part.")
     if first + length > source.size:
         raise ProblemError("bad-request", f"Part {asked.part} would be copied from beyond the end of its source.")
-    return ctx.signer.copied_part(upload.key, multipart_id, asked.part, source, first, length)
+    return ctx.signer.copied_part(upload.key, multipart_id, asked.part, source, range(first, first + length))
 
 
 def _tell(ctx: Context, upload: Upload, sent_bytes: int) -> None:
