@@ -13,6 +13,7 @@ import json
 import platform
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -92,6 +93,7 @@ def main() -> int:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(ROWS):
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server must not outlive us
     results: list[Result] = []
     failed = False
     with (

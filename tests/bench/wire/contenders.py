@@ -65,6 +65,7 @@ def make_bucket(server: Server, name: str) -> None:
 
 def empty_bucket(server: Server, name: str) -> None:
     _do([*_s5cmd(server.plain), "rm", f"s3://{name}/*"], server)
+    server.reclaim()
 
 
 def timed(command: list[str], server: Server) -> Run:

@@ -28,6 +28,8 @@ from tests.bench.measure import BenchError
 from .signing import ACCESS_KEY, SECRET_KEY
 
 START_S = 60.0
+_DELETES_S = 1.0
+"""What was deleted from a bucket is gone from its volumes a moment later."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Server:
     tls: str
     certificate: Path
     pid: int
+    master: str
+
+    def reclaim(self) -> None:
+        """Give back the space of what was deleted, which SeaweedFS keeps until it is asked to: a long run would fill
+        the memory and time the swapping."""
+        time.sleep(_DELETES_S)
+        urllib.request.urlopen(f"{self.master}/vol/vacuum?garbageThreshold=0.01", timeout=60).close()
 
     @contextlib.contextmanager
     def far(self, *, tls: bool, round_trip: float) -> Iterator[str]:
@@ -73,7 +82,7 @@ def seaweed(binary: Path) -> Iterator[Server]:
         try:
             plain = f"http://127.0.0.1:{ports['s3']}"
             _await(process, plain, home / "log")
-            yield Server(plain, f"https://127.0.0.1:{ports['https']}", certificate, process.pid)
+            yield Server(plain, f"https://127.0.0.1:{ports['https']}", certificate, process.pid, f"http://127.0.0.1:{ports['master']}")
         finally:
             process.kill()
             process.wait()
