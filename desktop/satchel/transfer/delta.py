@@ -25,8 +25,6 @@ except ImportError:  # what the library falls back to takes a minute for a GiB
 MIB = 1024 * 1024
 _DIGEST = 16
 _CHUNK = struct.Struct(f">I{_DIGEST}s")
-_CUT_FROM = 4 * MIB
-"""Bytes that are gathered before they are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +50,43 @@ class Chunker:
         """None where there is no compiled code to cut with: then files are sent whole."""
         return cls() if FastCDC is not None else None
 
-    def __init__(self, average: int = 256 * 1024) -> None:
-        """`average` bytes to a chunk; a quarter of that at least and four times that at most."""
-        self._longest = 4 * average
-        self._cutter = FastCDC(average, min_size=average // 4, max_size=self._longest)
-        self._waiting: list[bytes] = []
-        self._size = 0
+    def __init__(self, average: int = 512 * 1024) -> None:
+        """`average` bytes to a chunk; three quarters of that at least and twice that at most. Nothing below the least
+        is looked at for a cut, so a high one makes it cheap, and a file's parts are far longer anyhow."""
+        self._longest = 2 * average
+        self._cutter = FastCDC(average, min_size=average * 3 // 4, max_size=self._longest)
+        self._left = b""
+        """What was fed and not cut, for where its chunk ends is decided within the longest one."""
         self._found: list[bytes] = []
 
     def feed(self, block: bytes) -> None:
-        self._waiting.append(block)
-        self._size += len(block)
-        if self._size >= _CUT_FROM:
-            self._cut(whole=False)
+        """The larger the blocks, the less has to be copied."""
+        done = 0
+        if self._left:
+            # Chunks that begin in what was left end within this much: the rest of the block stays where it is.
+            seam = self._left + block[: self._longest]
+            done = self._cut(seam, until=len(self._left)) - len(self._left)
+        if done < 0:
+            self._left = self._left[done:] + block
+            return
+        rest = memoryview(block)[done:]
+        self._left = bytes(rest[self._cut(rest, until=len(rest)) :])
 
     def signature(self) -> bytes:
         """Of all that was fed: 4 bytes of size and 16 of BLAKE3 for each chunk in turn."""
-        self._cut(whole=True)
+        self._cut(self._left, until=len(self._left), whole=True)
+        self._left = b""
         return b"".join(self._found)
 
-    def _cut(self, *, whole: bool) -> None:
-        data, done = b"".join(self._waiting), 0
-        view = memoryview(data)
+    def _cut(self, data: bytes | memoryview, *, until: int, whole: bool = False) -> int:
+        """Chunk after chunk up to the first that begins at `until` or later; where it stopped."""
+        done, view = 0, memoryview(data)
         for chunk in self._cutter.cut_buf(data):
-            # Where a chunk ends is decided within the longest one: with fewer bytes the end may move yet.
-            if not whole and chunk.offset + self._longest > len(data):
+            if chunk.offset >= until or (not whole and chunk.offset + self._longest > len(data)):
                 break
             done = chunk.offset + chunk.length
             self._found.append(_CHUNK.pack(chunk.length, blake3(view[chunk.offset : done]).digest(_DIGEST)))
-        self._waiting = [data[done:]]
-        self._size = len(data) - done
+        return done
 
 
 def plan(old: bytes, new: bytes, bounds: Bounds = BOUNDS) -> tuple[Part, ...] | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from awscrt import checksums
 
 from .delta import Chunker
+from .local import BLOCK
 
 
 def sha256_hex(blocks: Iterable[bytes]) -> str:
@@ -18,9 +19,9 @@ def sha256_hex(blocks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def head_digest(first_block: bytes) -> bytes:
-    """What tells in advance that a large file is probably another one than those known."""
-    return hashlib.sha256(first_block).digest()
+def head_digest(beginning: bytes) -> bytes:
+    """What tells in advance that a large file is probably another one than those known: of its first 256 KiB."""
+    return hashlib.sha256(memoryview(beginning)[:BLOCK]).digest()
 
 
 class PartDigests:

@@ -21,7 +21,8 @@ State = TransferState
 AHEAD = 64 * 1024 * 1024
 """Signed bytes that may wait for the wire. They are not held: the wire reads them again, from the page cache."""
 _UNTOLD = ""
-_LOOK = 8 * 1024 * 1024
+_BLOCK = 8 * 1024 * 1024
+"""Bytes that are digested at once: they are cut into chunks, too, and that copies less with large blocks."""
 _SIGN_BYTES, _SIGN_PARTS = 32 * 1024 * 1024, 4
 
 
@@ -72,11 +73,10 @@ class Driver:
             return
         take = chunker.feed if chunker else digest.update
         with upload.read() as file:
-            for offset in range(0, size, _LOOK):
+            for block in file.blocks(0, size, _BLOCK):
                 if not line.ledger.fresh(upload, turn.epoch):
                     return
-                for block in file.blocks(offset, min(_LOOK, size - offset)):
-                    take(block)
+                take(block)
         upload.looked = True
         if before and chunker:
             upload.signature = chunker.signature()
@@ -113,7 +113,7 @@ class Driver:
                         return False
                 if not ledger.fresh(upload, turn.epoch):
                     return False
-                crc = digests.part(file.blocks(part.offset, part.size))
+                crc = digests.part(file.blocks(part.offset, part.size, _BLOCK))
                 if held is None or held.get(part.number) in (crc, _UNTOLD):
                     continue
                 with ledger.lock:

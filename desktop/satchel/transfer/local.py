@@ -80,14 +80,15 @@ class LocalFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    def blocks(self, offset: int, length: int) -> Iterator[bytes]:
-        """`length` bytes from `offset` on, in blocks. Raises `FileChangedError` when they are no longer those."""
+    def blocks(self, offset: int, length: int, size: int = BLOCK) -> Iterator[bytes]:
+        """`length` bytes from `offset` on, in blocks of `size`. Raises `FileChangedError` when they are no longer
+        those."""
         self.check()
         try:
             self._file.seek(offset)
             left = length
             while left:
-                block = self._file.read(min(BLOCK, left))
+                block = self._file.read(min(size, left))
                 if not block:
                     raise changed(self.path)
                 left -= len(block)
