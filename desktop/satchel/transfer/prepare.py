@@ -25,6 +25,8 @@ from .upload import Upload
 State = TransferState
 
 BATCH = 100
+_FIRST_BATCH = 8
+"""The first is small, for the wire waits for it; each that follows at once may be twice as large."""
 LINGER_S = 0.25
 """A batch is closed after so long, so that the first link does not wait for the hundredth file."""
 _AHEAD = 200
@@ -38,10 +40,11 @@ class Preparer:
         """`at_most`: takes only uploads of a priority up to this, so that what promises a link never queues."""
         self._line = line
         self._at_most = at_most
+        self._most = _FIRST_BATCH
 
     def run(self) -> None:
         line = self._line
-        while (turn := line.to_prepare.take(self._at_most)) is not None:
+        while (turn := self._next()) is not None:
             if self._at_most is None:
                 for queue in (line.to_send, line.to_send_small):
                     queue.wait_below(_AHEAD)  # signatures do not keep
@@ -56,6 +59,11 @@ class Preparer:
             except Exception as error:
                 line.unforeseen(taken, error)
 
+    def _next(self) -> Turn | None:
+        if not len(self._line.to_prepare):
+            self._most = _FIRST_BATCH
+        return self._line.to_prepare.take(self._at_most)
+
     def _gather(self, first: Turn, taken: list[Turn]) -> list[Turn]:
         """What is ready to be opened, of `first` and those behind it; `taken` are all that left the queue."""
         clock = self._line.clock
@@ -69,9 +77,10 @@ class Preparer:
                     batch.append(turn)
             except SatchelError as error:
                 self._line.stumbled(turn.upload, turn.epoch, error)
-            if len(batch) == BATCH or clock.monotonic() - began > LINGER_S or self._at_most is not None:
+            if len(batch) == self._most or clock.monotonic() - began > LINGER_S or self._at_most is not None:
                 break
             turn = self._line.to_prepare.take_now()
+        self._most = min(BATCH, 2 * self._most)
         return batch
 
     def _ready(self, turn: Turn) -> bool:

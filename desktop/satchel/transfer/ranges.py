@@ -29,7 +29,10 @@ from .wire import Wire
 RANGES_FROM = 16 * 1024 * 1024
 RANGE = 8 * 1024 * 1024
 CONNECTIONS = 6
-_BLOCK = 256 * 1024
+_FIRST = 3
+"""So many begin: against a server nearby more only share the same processor. Another joins for every slow range."""
+_SLOW_S = 0.2
+_BLOCK = 1024 * 1024
 _TICK_S = 0.05
 
 
@@ -70,6 +73,7 @@ class Ranges:
         self._whole: set[int] = set()
         self._todo: deque[int] = deque()
         self._under_way: dict[int, int] = {}
+        self._allowed = _FIRST
         self._failures = 0
         self._error: BaseException | None = None
         self._over = False
@@ -95,8 +99,8 @@ class Ranges:
         with _opened(self._list) as listed:
             listed.seek(0, os.SEEK_END)
             threads = [
-                threading.Thread(target=self._work, args=(wire, listed), name=f"download-{number}", daemon=True)
-                for number, wire in enumerate(self._wires)
+                threading.Thread(target=self._work, args=(nth, wire, listed), name=f"download-{nth}", daemon=True)
+                for nth, wire in enumerate(self._wires)
             ]
             for thread in threads:
                 thread.start()
@@ -199,13 +203,14 @@ class Ranges:
 
     # -- the others ------------------------------------------------------------------------------------------------
 
-    def _work(self, wire: Wire, listed: BinaryIO) -> None:
+    def _work(self, nth: int, wire: Wire, listed: BinaryIO) -> None:
         with contextlib.closing(wire):
             try:
                 with _opened(self.file) as file:
-                    while (number := self._take()) is not None:
+                    while (number := self._take(nth)) is not None:
+                        began = self._clock.monotonic()
                         if self._get(wire, file, number):
-                            self._done(number, listed)
+                            self._done(number, listed, self._clock.monotonic() - began)
                         else:
                             self._put_back(number)
             except HaltedError:
@@ -215,10 +220,12 @@ class Ranges:
                     self._error = self._error or error
                     self._changed.notify_all()
 
-    def _take(self) -> int | None:
+    def _take(self, nth: int) -> int | None:
+        """The next range for the `nth` of those that fetch."""
         with self._changed:
-            while not self._over and not self._todo and self._under_way:
-                self._changed.wait(_TICK_S)  # one under way may yet come back
+            # One under way may yet come back.
+            while not self._over and (self._todo or self._under_way) and not (self._todo and nth < self._allowed):
+                self._changed.wait(_TICK_S)
             if self._over or not self._todo:
                 return None
             number = self._todo.popleft()
@@ -231,8 +238,9 @@ class Ranges:
             self._todo.appendleft(number)
             self._changed.notify_all()
 
-    def _done(self, number: int, listed: BinaryIO) -> None:
+    def _done(self, number: int, listed: BinaryIO, seconds: float) -> None:
         with self._changed:
+            self._allowed += seconds > _SLOW_S
             del self._under_way[number]
             with writing(self._list):
                 if listed.tell() == 0:

@@ -29,6 +29,8 @@ State = TransferState
 
 _KEPT = 200
 """How many uploads that ended `progress` still tells of."""
+_AT_ONCE = 200
+"""Uploads that are looked at and stored in one go."""
 _RATE_EVERY_S = 0.25
 _SMALL = 20
 """Connections for small files, for each one for large files: they are over before they fill one."""
@@ -109,10 +111,13 @@ class Uploader:
         return self.submit_all([request])[0]
 
     def submit_all(self, requests: Sequence[UploadRequest]) -> list[Ticket]:
-        """As `submit`, with one commit for all."""
-        with self._ledger.lock:
-            uploads = [self._taken(request) for request in requests]
-            return [upload.ticket for upload in self._enter(uploads)]
+        """As `submit`, with one commit for many."""
+        tickets: list[Ticket] = []
+        for at in range(0, len(requests), _AT_ONCE):  # the first are on their way while the last are looked at
+            with self._ledger.lock:
+                uploads = [self._taken(request) for request in requests[at : at + _AT_ONCE]]
+                tickets += [upload.ticket for upload in self._enter(uploads)]
+        return tickets
 
     def resume_stored(self) -> list[Ticket]:
         """Go on with what a person dropped and an earlier run left; a watched folder submits its own again."""
