@@ -371,7 +371,10 @@ class Ledger:
     def _remember(self, upload: Upload, node: Node) -> None:
         if upload.head and node.revision is not None:
             revision = node.revision
-            self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
+            try:
+                self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
+            except JournalError:
+                log.warning("a revision could not be remembered: its next change is sent whole")
         upload.plan, upload.parts, upload.signature = None, (), None
 
     def _end(self, upload: Upload, state: State, message: str) -> None:
