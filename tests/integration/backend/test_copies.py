@@ -96,7 +96,9 @@ def test_copied_and_sent_parts_become_one_ordinary_object(service: Service, node
     service.s3.upload_part(**place, PartNumber=2, Body=NEW)
     done = service.complete({"upload_id": intent["upload_id"]})[0]
     assert done["outcome"] == "done"
-    assert service.s3.get_object(Bucket="content", Key=place["Key"])["Body"].read() == old[8 * MIB :] + NEW + old[5:][:MIB]
+    assert (
+        service.s3.get_object(Bucket="content", Key=place["Key"])["Body"].read() == old[8 * MIB :] + NEW + old[5:][:MIB]
+    )
     assert service.open(intent)[0]["outcome"] == "done"
 
 
