@@ -13,7 +13,7 @@ _FINAL = tuple(state.value for state in State if state.final)
 _PUT = "INSERT OR REPLACE INTO upload (upload_id, state, created_ms, body) VALUES (?, ?, ?, ?)"
 
 _REVISIONS, _SIGNATURE_BYTES = 10_000, 256 * 1024 * 1024
-"""How much is remembered of large files: enough for 3 TB of them."""
+"""How much is remembered of large files: enough for 3 TB of them, and more where they are larger than 32 GiB each."""
 _OF_ONE_FILE = 8
 """Of how many revisions the beginnings are remembered, for a file may go back to what it was."""
 _FORGET_OLDEST = """

@@ -73,7 +73,7 @@ class Driver:
         with upload.read() as file:
             upload.head = head_digest(next(iter(file.blocks(0, BLOCK))))
             digest = hashlib.sha256() if upload.head in store.heads(size) else None
-            chunker = Chunker.if_fast() if before or request.origin == "root" else None
+            chunker = Chunker.if_fast(size, before or None) if before or request.origin == "root" else None
             for offset in range(0, size, _LOOK):
                 if not line.ledger.fresh(upload, turn.epoch):
                     return
@@ -107,7 +107,8 @@ class Driver:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
         upload, ledger = turn.upload, self._line.ledger
         # Only a watched folder's file will have another revision.
-        chunker = Chunker.if_fast() if upload.request.origin == "root" and upload.signature is None else None
+        kept = upload.request.origin == "root" and upload.signature is None
+        chunker = Chunker.if_fast(upload.stored.size) if kept else None
         digests, window, waiting = PartDigests(chunker), Window(AHEAD), list[_Ready]()
         with upload.read() as file:
             for part in upload.parts:
