@@ -28,8 +28,8 @@ _CHUNK = struct.Struct(f">I{_DIGEST}s")
 _HEAD = struct.Struct(">I")
 _CHUNKS = 128 * 1024
 _AVERAGES = tuple(256 * 1024 << doubled for doubled in range(5))
-"""Bytes of a chunk, about: the least that makes at most so many of a file. What is kept of a large one is a few MB then,
-and compared within a second."""
+"""Bytes of a chunk, about: the least that makes at most so many of a file. Then what is kept of a large one is a few MB
+and is compared within a second."""
 
 
 @dataclass(frozen=True, slots=True)
