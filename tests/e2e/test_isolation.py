@@ -141,6 +141,7 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
     fresh = {"token": new_id()}
     folder = {"node_id": new_id(), "parent_id": hers.folder, "name": "x"}
     revision = bob.intent(node_id=hers.file, base_revision=hers.revision)
+    copied = revision | {"size": 40 * 1024 * 1024, "part_sizes": [40 * 1024 * 1024], "upload_id": new_id()}
 
     def opens(intent: dict[str, Any]) -> Try:
         return Try("/v1/uploads", {"intents": [intent]}, problem_of("uploads"))
@@ -152,7 +153,7 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
         "getAccount": [Try("/v1/account", None, nothing_of(hers))],
         "openUploads": [
             opens(bob.intent(upload_id=hers.put)), opens(bob.intent(parent_id=hers.folder)), opens(revision),
-            opens(bob.intent(link={"token": hers.token})),
+            opens(copied), opens(bob.intent(link={"token": hers.token})),
         ],
         "completeUploads": [
             completes(upload_id=hers.put), completes(upload_id=hers.multipart), completes(upload_id=hers.done),
@@ -160,7 +161,8 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
         ],
         "getUpload": [Try(f"/v1/uploads/{upload}") for upload in (hers.put, hers.multipart, hers.done)],
         "abortUpload": [Try(f"/v1/uploads/{upload}") for upload in (hers.put, hers.multipart, hers.done)],
-        "uploadParts": [Try(parts, {"list": True}), Try(parts, {"sign": [part]}), Try(parts, {"sent_bytes": 1})],
+        "uploadParts": [Try(parts, {"list": True}), Try(parts, {"sign": [part]}), Try(parts, {"sent_bytes": 1}),
+                        Try(parts, {"sign": [{"part": 1, "copy_from": 0}]})],
         "makeFolders": [
             Try("/v1/folders", {"folders": [folder]}, problem_of("folders")),
             Try("/v1/folders", {"folders": [folder | {"parent_id": mine, "link": {"token": hers.token}}]},

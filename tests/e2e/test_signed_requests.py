@@ -79,13 +79,19 @@ def signed_part(cloud: LocalCloud, token: str) -> tuple[Signed, bytes]:
     """A request for the first part of an upload, and what it was signed for."""
     upload_id, opened = open_upload(cloud, token, b"", size=2 * MULTIPART)
     content = secrets.token_bytes(opened["uploads"][0]["part_size"])
-    crc = base64.b64encode(checksums.crc64nvme(content).to_bytes(8, "big")).decode()
-    asked = {"sign": [{"part": 1, "crc64nvme": crc}]}
-    reply = cloud.request("POST", f"/v1/uploads/{upload_id}/parts", asked, token=token)
+    return sign_part(cloud, token, upload_id, {"part": 1, "crc64nvme": crc_of(content)}), content
+
+
+def sign_part(cloud: LocalCloud, token: str, upload_id: str, part: dict[str, Any]) -> Signed:
+    reply = cloud.request("POST", f"/v1/uploads/{upload_id}/parts", {"sign": [part]}, token=token)
     assert reply.status == 200, reply.body
     answer = reply.json()
     signed = answer["signed"][0]
-    return Signed(f"{signed['url']}?{answer['signing_query']}&{signed['query']}", signed["headers"]), content
+    return Signed(f"{signed['url']}?{answer['signing_query']}&{signed['query']}", signed["headers"])
+
+
+def crc_of(content: bytes) -> str:
+    return base64.b64encode(checksums.crc64nvme(content).to_bytes(8, "big")).decode()
 
 
 def flipped(content: bytes) -> bytes:
@@ -132,6 +138,51 @@ def test_a_part_is_signed_for_its_own_place_only(cloud: LocalCloud, token: str) 
 
     assert moved.url != part.url
     assert moved.put(content)[0] == 403
+
+
+@pytest.fixture(scope="module")
+def copy(cloud: LocalCloud, token: str) -> tuple[Signed, bytes]:
+    """A request that has S3 copy the first part of a new revision, and what is copied."""
+    content, node_id = secrets.token_bytes(MULTIPART), secrets.token_hex(16)
+    upload_id, opened = open_upload(cloud, token, b"", size=MULTIPART, node_id=node_id)
+    size = opened["uploads"][0]["part_size"]
+    for number, at in enumerate(range(0, MULTIPART, size), 1):
+        piece = content[at : at + size]
+        part = {"part": number, "crc64nvme": crc_of(piece)}
+        assert sign_part(cloud, token, upload_id, part).put(piece)[0] == 200
+    done = cloud.request("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": upload_id}]}, token=token)
+    base = done.json()["results"][0]["node"]["revision"]["revision_id"]
+    more = {"node_id": node_id, "base_revision": base, "part_sizes": [MULTIPART // 2, MULTIPART // 2]}
+    upload_id, _ = open_upload(cloud, token, b"", size=MULTIPART, **more)
+    return sign_part(cloud, token, upload_id, {"part": 1, "copy_from": 1000}), content[1000 : 1000 + MULTIPART // 2]
+
+
+def test_a_signed_copy_copies_what_it_was_signed_for(copy: tuple[Signed, bytes]) -> None:
+    signed, copied = copy
+    status, answer = signed.put(b"")
+    assert status == 200
+    assert hashlib.md5(copied, usedforsecurity=False).hexdigest().encode() in answer
+
+
+@pytest.mark.parametrize(
+    ("header", "change"),
+    [
+        ("x-amz-copy-source", lambda told: told.partition("?")[0]),
+        ("x-amz-copy-source", lambda told: told.replace("/c/", "/c/somebody/../")),
+        ("x-amz-copy-source", lambda told: f"{told}x"),
+        ("x-amz-copy-source-range", lambda told: told.replace("bytes=1000-", "bytes=0-")),
+        ("x-amz-copy-source", lambda told: None),
+        ("x-amz-copy-source-range", lambda told: None),
+    ],
+    ids=["any version", "another object", "another version", "another range", "no source", "all of it"],
+)
+def test_a_copy_of_anything_else_is_refused(copy: tuple[Signed, bytes], header: str, change: Any) -> None:
+    signed, _ = copy
+    headers = {name: value for name, value in signed.headers.items() if name != header}
+    if (other := change(signed.headers[header])) is not None:
+        headers[header] = other
+    assert headers != signed.headers
+    assert Signed(signed.url, headers).put(b"")[0] == 403
 
 
 def test_an_altered_url_is_refused(cloud: LocalCloud, token: str) -> None:

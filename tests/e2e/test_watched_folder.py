@@ -80,6 +80,27 @@ def test_a_file_written_slowly_over_5_s_is_uploaded_once_and_whole(cloud: LocalC
         assert len(taps.s3.puts()) == 1
 
 
+def test_of_a_large_file_that_changed_only_the_change_is_sent(cloud: LocalCloud, tmp_path: Path) -> None:
+    folder = tmp_path / "Share"
+    folder.mkdir()
+    file, mib = folder / "disk.img", 1024 * 1024
+
+    with wiretap(cloud) as taps, signed_in(cloud, tmp_path, taps.site) as client:
+        engine = client.start()
+        first = random.Random(7).randbytes(40 * mib)
+        file.write_bytes(first)
+        engine.call("root_add", dir=str(folder), to="/Share")
+        in_step(engine, folder, "/Share")
+        before = len(taps.s3.exchanges)
+        file.write_bytes(first[: 20 * mib] + b"more" + first[20 * mib :])
+        in_step(engine, folder, "/Share", seconds=60)
+
+        new = taps.s3.exchanges[before:]
+        assert 0 < sum(one.request_bytes for one in new) <= 6 * mib
+        client.cli("get", "/Share/disk.img", "-o", str(tmp_path / "back.img"))
+        assert (tmp_path / "back.img").read_bytes() == file.read_bytes()
+
+
 def test_what_changed_while_no_engine_ran_is_caught_up(cloud: LocalCloud, tmp_path: Path) -> None:
     folder = tmp_path / "Share"
     folder.mkdir()

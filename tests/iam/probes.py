@@ -56,6 +56,20 @@ def send_parts_and_complete(cloud: LocalCloud, owner: Owner) -> None:
     del cloud
 
 
+def copy_what_did_not_change(cloud: LocalCloud, owner: Owner) -> None:
+    content, more = secrets.token_bytes(LARGE), secrets.token_bytes(5 * test_janitor.MIB)
+    opened = owner.open(content)
+    owner.send_parts(opened, content, 2)
+    done = owner.ask("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": opened["upload_id"]}]})
+    base = done["results"][0]["node"]["revision"]["revision_id"]
+    sizes = [len(content), len(more)]
+    opened = owner.open(content + more, node_id=opened["intent"]["node_id"], base_revision=base, part_sizes=sizes)
+    assert opened["part_sizes"] == sizes
+    signed = owner.ask("POST", f"/v1/uploads/{opened['upload_id']}/parts", {"sign": [{"part": 1, "copy_from": 0}]})
+    send(signed["signed"][0], signed["signing_query"], b"")
+    del cloud
+
+
 def open_a_link(cloud: LocalCloud, owner: Owner) -> None:
     content, token = secrets.token_bytes(100), secrets.token_hex(16)
     owner.put(content, link={"token": token})
@@ -111,6 +125,7 @@ def count_use_anew(cloud: LocalCloud, owner: Owner) -> None:
 PROBES: dict[str, list[Probe]] = {
     "api": [
         make_an_account, send_and_fetch_a_file, rename_and_list, send_parts_and_give_up, send_parts_and_complete,
+        copy_what_did_not_change,
     ],
     "public": [open_a_link, open_a_folders_link, count_a_view],
     "ingest": [finish_for_a_client_that_went_away],

@@ -60,10 +60,11 @@ def complete(ctx: Context, account: str, items: list[CompleteItem], *, rename: b
 
 
 def _told(upload: Upload, item: CompleteItem) -> Upload:
-    """The upload with what the client says only now. The digest of a PUT was signed and cannot be said anew."""
+    """The upload with what the client says only now. The digest of a PUT was signed and cannot be said anew; that of
+    parts was taken, at the latest, when they were read to be sent."""
     return replace(
         upload,
-        sha256=upload.sha256 or (item.sha256 if upload.via == "multipart" else None),
+        sha256=(item.sha256 if upload.via == "multipart" else None) or upload.sha256,
         base_revision=item.base_revision or upload.base_revision,
     )
 

@@ -39,8 +39,8 @@ CREATE INDEX item_by_remote_parent ON item (root_id, remote_parent);
 """
 _REVISIONS = """
 CREATE TABLE revision (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, node_id TEXT NOT NULL UNIQUE, revision_id TEXT NOT NULL,
-    size INTEGER NOT NULL, head BLOB NOT NULL, signature BLOB);
+    number INTEGER PRIMARY KEY AUTOINCREMENT, node_id TEXT NOT NULL, revision_id TEXT NOT NULL,
+    size INTEGER NOT NULL, head BLOB NOT NULL, signature BLOB, UNIQUE (node_id, revision_id));
 CREATE INDEX revision_by_size ON revision (size);
 """
 _STEPS = (_TABLES, _REVISIONS)

@@ -13,7 +13,13 @@ _FINAL = tuple(state.value for state in State if state.final)
 _PUT = "INSERT OR REPLACE INTO upload (upload_id, state, created_ms, body) VALUES (?, ?, ?, ?)"
 
 _REVISIONS, _SIGNATURE_BYTES = 10_000, 256 * 1024 * 1024
-"""How much is remembered of large files: enough for 3 TB of them."""
+"""How much is remembered of large files: enough for 3 TB of them, and more where they are larger than 32 GiB each."""
+_OF_ONE_FILE = 8
+"""Of how many revisions the beginnings are remembered, for a file may go back to what it was."""
+_FORGET_OLDEST = """
+DELETE FROM revision WHERE node_id = ? AND number NOT IN (
+    SELECT number FROM revision WHERE node_id = ? ORDER BY number DESC LIMIT ?)
+"""
 _FORGET = """
 DELETE FROM revision WHERE number IN (
     SELECT number FROM (
@@ -58,11 +64,13 @@ class Uploads:
         self._database.write("DELETE FROM part WHERE upload_id = ?", (upload_id,))
 
     def remember(self, node_id: str, revision_id: str, size: int, head: bytes, signature: bytes | None) -> None:
-        """A large file's revision, in place of the one before; what was remembered longest ago may be forgotten."""
+        """A large file's newest revision. Those before have a head still and no signature; what was remembered longest
+        ago may be forgotten."""
         with self._database.transaction():
-            self._database.write("DELETE FROM revision WHERE node_id = ?", (node_id,))
+            self._database.write("UPDATE revision SET signature = NULL WHERE node_id = ?", (node_id,))
             row = node_id, revision_id, size, head, signature
-            self._database.write("INSERT INTO revision VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            self._database.write("INSERT OR REPLACE INTO revision VALUES (NULL, ?, ?, ?, ?, ?)", row)
+            self._database.write(_FORGET_OLDEST, (node_id, node_id, _OF_ONE_FILE))
             self._database.write(_FORGET, (_REVISIONS, _SIGNATURE_BYTES))
 
     def signature(self, node_id: str, revision_id: str) -> bytes | None:

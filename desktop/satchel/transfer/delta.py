@@ -25,6 +25,11 @@ except ImportError:  # what the library falls back to takes a minute for a GiB
 MIB = 1024 * 1024
 _DIGEST = 16
 _CHUNK = struct.Struct(f">I{_DIGEST}s")
+_HEAD = struct.Struct(">I")
+_CHUNKS = 128 * 1024
+_AVERAGES = tuple(512 * 1024 << doubled for doubled in range(5))
+"""Bytes of a chunk, about: the least that makes at most so many of a file. Then what is kept of a large one is a few MB
+and is compared within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,47 +51,53 @@ class Chunker:
     """Makes a signature of the bytes it is fed, in any pieces."""
 
     @classmethod
-    def if_fast(cls) -> Chunker | None:
-        """None where there is no compiled code to cut with: then files are sent whole."""
-        return cls() if FastCDC is not None else None
+    def if_fast(cls, size: int, before: bytes | None = None) -> Chunker | None:
+        """For a file of `size` that is to be compared with the signature `before`. None where there is no compiled code
+        to cut with: then files are sent whole."""
+        return cls(_average(size, before)) if FastCDC is not None else None
 
-    def __init__(self, average: int = 512 * 1024) -> None:
+    def __init__(self, average: int) -> None:
         """`average` bytes to a chunk; three quarters of that at least and twice that at most. Nothing below the least
         is looked at for a cut, so a high one makes it cheap, and a file's parts are far longer anyhow."""
         self._longest = 2 * average
         self._cutter = FastCDC(average, min_size=average * 3 // 4, max_size=self._longest)
-        self._left = b""
-        """What was fed and not cut, for where its chunk ends is decided within the longest one."""
-        self._found: list[bytes] = []
+        # One place for all bytes that wait to be cut: making a new one each time cost more than cutting.
+        self._waiting = memoryview(bytearray(8 * self._longest))
+        self._size = 0
+        self._found = [_HEAD.pack(average)]
 
     def feed(self, block: bytes) -> None:
-        """The larger the blocks, the less has to be copied."""
-        done = 0
-        if self._left:
-            # Chunks that begin in what was left end within this much: the rest of the block stays where it is.
-            seam = self._left + block[: self._longest]
-            done = self._cut(seam, until=len(self._left)) - len(self._left)
-        if done < 0:
-            self._left = self._left[done:] + block
-            return
-        rest = memoryview(block)[done:]
-        self._left = bytes(rest[self._cut(rest, until=len(rest)) :])
+        at = 0
+        while at < len(block):
+            taken = min(len(block) - at, len(self._waiting) - self._size)
+            self._waiting[self._size : self._size + taken] = block[at : at + taken]
+            at += taken
+            self._size += taken
+            if self._size == len(self._waiting):
+                self._cut(whole=False)
 
     def signature(self) -> bytes:
-        """Of all that was fed: 4 bytes of size and 16 of BLAKE3 for each chunk in turn."""
-        self._cut(self._left, until=len(self._left), whole=True)
-        self._left = b""
+        """Of all that was fed: 4 bytes of the average, then 4 of size and 16 of BLAKE3 for each chunk in turn."""
+        self._cut(whole=True)
         return b"".join(self._found)
 
-    def _cut(self, data: bytes | memoryview, *, until: int, whole: bool = False) -> int:
-        """Chunk after chunk up to the first that begins at `until` or later; where it stopped."""
-        done, view = 0, memoryview(data)
+    def _cut(self, *, whole: bool) -> None:
+        data, done = self._waiting[: self._size], 0
         for chunk in self._cutter.cut_buf(data):
-            if chunk.offset >= until or (not whole and chunk.offset + self._longest > len(data)):
+            # Where a chunk ends is decided within the longest one: with fewer bytes the end may move yet.
+            if not whole and chunk.offset + self._longest > len(data):
                 break
             done = chunk.offset + chunk.length
-            self._found.append(_CHUNK.pack(chunk.length, blake3(view[chunk.offset : done]).digest(_DIGEST)))
-        return done
+            self._found.append(_CHUNK.pack(chunk.length, blake3(data[chunk.offset : done]).digest(_DIGEST)))
+        self._size = len(data) - done
+        self._waiting[: self._size] = data[done:]
+
+
+def _average(size: int, before: bytes | None) -> int:
+    """Files that are cut alike can be compared: what grew or shrank is cut as before, as long as that is bearable."""
+    fit = next((average for average in _AVERAGES if size <= average * _CHUNKS), _AVERAGES[-1])
+    kept = _HEAD.unpack_from(before)[0] if before else fit
+    return kept if kept in _AVERAGES and fit // 4 <= kept <= fit * 4 else fit
 
 
 def plan(old: bytes, new: bytes, bounds: Bounds = BOUNDS) -> tuple[Part, ...] | None:
@@ -94,7 +105,9 @@ def plan(old: bytes, new: bytes, bounds: Bounds = BOUNDS) -> tuple[Part, ...] | 
 
     None when too little would be saved: then the file goes as if there was nothing to copy from.
     """
-    size = sum(length for length, _ in _CHUNK.iter_unpack(new))
+    if old[: _HEAD.size] != new[: _HEAD.size]:
+        return None  # cut otherwise: no chunk of the one is one of the other
+    size = sum(length for length, _ in _chunks(new))
     bounds = replace(bounds, least=max(bounds.least, -(-size // bounds.most)))
     runs = _grown(_without_crumbs(_runs(old, new), bounds.least), bounds.least)
     if sum(run.size for run in runs if run.source is not None) < max(1, size * bounds.worth):
@@ -114,7 +127,7 @@ class _Run:
 
 def _runs(old: bytes, new: bytes) -> list[_Run]:
     """What is shared and what is new, in turn, as long as possible."""
-    chunks = list(_CHUNK.iter_unpack(old))
+    chunks = list(_chunks(old))
     starts, places, at = list[int](), dict[tuple[int, bytes], int](), 0
     for number, chunk in enumerate(chunks):
         starts.append(at)
@@ -122,7 +135,7 @@ def _runs(old: bytes, new: bytes) -> list[_Run]:
         at += chunk[0]
     runs: list[_Run] = []
     following = 0
-    for chunk in _CHUNK.iter_unpack(new):
+    for chunk in _chunks(new):
         # The same content may be there many times over: what goes on where the last copy ended keeps the run whole.
         goes_on = following < len(chunks) and chunks[following] == chunk
         found = following if goes_on else places.get(chunk)
@@ -130,6 +143,11 @@ def _runs(old: bytes, new: bytes) -> list[_Run]:
             following = found + 1
         _add(runs, _Run(chunk[0], None if found is None else starts[found]))
     return runs
+
+
+def _chunks(signature: bytes) -> Iterator[tuple[int, bytes]]:
+    """Size and digest of each chunk in turn."""
+    return _CHUNK.iter_unpack(memoryview(signature)[_HEAD.size :])
 
 
 def _add(runs: list[_Run], run: _Run) -> None:

@@ -10,9 +10,10 @@ from satchel.core.errors import RefusedError, SatchelError
 from satchel.core.model import TransferState
 
 from .delta import Chunker, plan
-from .digest import PartDigests
+from .digest import PartDigests, head_digest
 from .layout import Part
 from .line import ClosedError, Line, Stretch, Turn, Window
+from .local import BLOCK
 from .outcome import to_sign
 from .upload import Upload
 
@@ -63,26 +64,28 @@ class Driver:
                 self._line.stumbled(turn.upload, turn.epoch, error)
 
     def _look(self, turn: Turn) -> None:
-        """Read a file that is not open yet: to copy what the revision before has of it, else to ask for all of it."""
+        """Read a file that is not open yet: to ask for all of it where it begins like something known, and to copy what
+        the revision before has of it."""
         line, upload = self._line, turn.upload
-        request, size = upload.request, upload.stored.size
-        before = request.base_revision and line.ledger.store.signature(request.node_id, request.base_revision)
-        chunker = Chunker.if_fast() if before else None
-        digest = hashlib.sha256()
+        request, size, store = upload.request, upload.stored.size, line.ledger.store
+        before = request.base_revision and store.signature(request.node_id, request.base_revision)
         if not line.ledger.advance(upload, turn.epoch, State.HASHING):
             return
-        take = chunker.feed if chunker else digest.update
         with upload.read() as file:
+            upload.head = head_digest(next(iter(file.blocks(0, BLOCK))))
+            digest = hashlib.sha256() if upload.head in store.heads(size) else None
+            chunker = Chunker.if_fast(size, before or None) if before or request.origin == "root" else None
             for block in file.blocks(0, size, _BLOCK):
                 if not line.ledger.fresh(upload, turn.epoch):
                     return
-                take(block)
+                if digest is not None:
+                    digest.update(block)
+                if chunker is not None:
+                    chunker.feed(block)
         upload.looked = True
-        if before and chunker:
-            upload.signature = chunker.signature()
-            upload.plan = plan(before, upload.signature)
-        else:
-            upload.digest = digest.hexdigest()
+        upload.digest = digest.hexdigest() if digest is not None else None
+        upload.signature = chunker.signature() if chunker is not None else None
+        upload.plan = plan(before, upload.signature) if before and upload.signature else None
         line.prepare(upload, turn.epoch)
 
     def _drive(self, turn: Turn) -> None:
@@ -104,7 +107,8 @@ class Driver:
         """All of the file, once; parts that S3 does not have go to the wire. False when the work became stale."""
         upload, ledger = turn.upload, self._line.ledger
         # Only a watched folder's file will have another revision.
-        chunker = Chunker.if_fast() if upload.request.origin == "root" and upload.signature is None else None
+        kept = upload.request.origin == "root" and upload.signature is None
+        chunker = Chunker.if_fast(upload.stored.size) if kept else None
         digests, window, waiting = PartDigests(chunker), Window(AHEAD), list[_Ready]()
         with upload.read() as file:
             for part in upload.parts:

@@ -70,11 +70,11 @@ class UploadStore(Protocol):
     def forget_parts(self, upload_id: str) -> None: ...
 
     def remember(self, node_id: str, revision_id: str, size: int, head: bytes, signature: bytes | None) -> None:
-        """A large file's revision, in place of the one before: the digest of its beginning, and how to tell what
-        changes in it next. May be forgotten at any time."""
+        """A large file's newest revision: the digest of its beginning, and how to tell what changes in it next. May be
+        forgotten at any time."""
 
     def signature(self, node_id: str, revision_id: str) -> bytes | None:
-        """What `remember` was given for just this revision."""
+        """What `remember` was given for just this revision, while it is the node's newest."""
 
     def heads(self, size: int) -> set[bytes]:
-        """Those of all revisions of this size."""
+        """The digests of the beginnings of all revisions of this size."""

@@ -261,12 +261,11 @@ class Ledger:
         """With one commit for all; stale ones are left out."""
         with self.lock:
             ended = [(upload, node) for upload, epoch, node in work if self.fresh(upload, epoch)]
-            for upload, _ in ended:
-                self.new_epoch(upload)
-                upload.rate = 0.0
             made = [replace(upload.stored, state=State.DONE, message="") for upload, _ in ended]
             self.store.add(made)
             for (upload, node), stored in zip(ended, made, strict=True):
+                self.new_epoch(upload)
+                upload.rate = 0.0
                 upload.stored = stored
                 self._remember(upload, node)
         for upload, node in ended:
@@ -371,7 +370,10 @@ class Ledger:
     def _remember(self, upload: Upload, node: Node) -> None:
         if upload.head and node.revision is not None:
             revision = node.revision
-            self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
+            try:
+                self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
+            except JournalError:
+                log.warning("a revision could not be remembered: its next change is sent whole")
         upload.plan, upload.parts, upload.signature = None, (), None
 
     def _end(self, upload: Upload, state: State, message: str) -> None:

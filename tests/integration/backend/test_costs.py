@@ -144,6 +144,42 @@ def _(service: Service) -> Step:
     return call(service, "POST", f"/v1/uploads/{intent['upload_id']}/parts", {"list": True})
 
 
+def changed(service: Service, parts: int = 2) -> dict[str, Any]:
+    """The intent of a new revision that would come in so many parts of its own; the one before is large."""
+    service.s3.put_bucket_versioning(Bucket="content", VersioningConfiguration={"Status": "Enabled"})
+    intent, multipart_id = multipart(service)
+    place = {"Bucket": "content", "Key": f"c/{ALICE}/{intent['upload_id']}", "UploadId": multipart_id}
+    for number in (1, 2):
+        service.s3.upload_part(**place, PartNumber=number, Body=b"x" * 8 * MIB)
+    (done,) = service.complete({"upload_id": intent["upload_id"], "sha256": "0" * 64})
+    newer = large(service) | {"node_id": intent["node_id"], "base_revision": done["node"]["revision"]["revision_id"]}
+    # As a client cuts them: alike, but not the same.
+    sizes = [8 * MIB + 1000 + number % 2 for number in range(parts)]
+    return newer | {"size": sum(sizes), "part_sizes": sizes}
+
+
+@cost("openUploads of a changed file")
+def _(service: Service) -> Step:
+    intent = changed(service)
+    return lambda: service.open(intent)
+
+
+@cost("uploadParts, copying")
+def _(service: Service) -> Step:
+    return parts_signed(service, changed(service))
+
+
+@cost("uploadParts, copying, of a file in 1,000 parts")
+def _(service: Service) -> Step:
+    return parts_signed(service, changed(service, 1000))
+
+
+def parts_signed(service: Service, intent: dict[str, Any]) -> Step:
+    service.open(intent)
+    asked = {"sign": [{"part": number, "copy_from": 0} for number in (1, 2)], "sent_bytes": 8 * MIB}
+    return call(service, "POST", f"/v1/uploads/{intent['upload_id']}/parts", asked)
+
+
 @cost("getUpload")
 def _(service: Service) -> Step:
     (item,) = opened(service, 1)

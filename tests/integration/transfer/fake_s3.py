@@ -472,7 +472,7 @@ class FakeService:
                 self.s3.objects[item.upload_id] = whole
                 assert hashlib.sha256(whole).hexdigest() == item.sha256
         intent = upload.intent
-        revision = Revision("1" * 32, intent.size, intent.modified_ms, item.sha256 or intent.sha256, True)
+        revision = Revision(item.upload_id, intent.size, intent.modified_ms, item.sha256 or intent.sha256, True)
         upload.node = Node(intent.node_id, intent.parent_id, intent.name, "file", 1, revision)
         upload.state = "done"
         self.nodes[intent.node_id] = upload.node
@@ -511,7 +511,8 @@ class MemoryStore:
         self.part_rows: dict[str, dict[int, str]] = {}
         self.history: list[tuple[str, TransferState]] = []
         self.lock = threading.Lock()
-        self.revisions: dict[str, tuple[str, int, bytes, bytes | None]] = {}
+        self.revisions: dict[str, tuple[str, bytes | None]] = {}
+        self.known_heads: set[tuple[int, bytes]] = set()
         self.full = False
         """As on a full disk: nothing can be stored."""
 
@@ -527,14 +528,15 @@ class MemoryStore:
         self.add([upload])
 
     def remember(self, node_id: str, revision_id: str, size: int, head: bytes, signature: bytes | None) -> None:
-        self.revisions[node_id] = revision_id, size, head, signature
+        self.revisions[node_id] = revision_id, signature
+        self.known_heads.add((size, head))
 
     def signature(self, node_id: str, revision_id: str) -> bytes | None:
         known = self.revisions.get(node_id)
-        return known[3] if known and known[0] == revision_id else None
+        return known[1] if known and known[0] == revision_id else None
 
     def heads(self, size: int) -> set[bytes]:
-        return {head for _, known, head, _ in self.revisions.values() if known == size}
+        return {head for known, head in self.known_heads if known == size}
 
     def get(self, upload_id: str) -> StoredUpload | None:
         return self.rows.get(upload_id)

@@ -143,7 +143,7 @@ def test_a_changed_file_whose_old_upload_was_finished_meanwhile_becomes_its_next
     (again,) = world.start().resume_stored()
     node = again.done.result(15)
     assert node.node_id == first.intent.node_id
-    assert world.service.intents[-1].base_revision == "1" * 32
+    assert world.service.intents[-1].base_revision == ticket.upload_id
 
 
 def test_the_service_hears_in_the_next_run_of_what_was_cancelled_before_a_crash(world: World, until: Any) -> None:

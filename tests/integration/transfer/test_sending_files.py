@@ -252,6 +252,20 @@ def test_a_full_disk_is_said_and_ends_no_thread(world: World, until: Any) -> Non
         assert (world.folder / f"{number}").read_bytes() in world.s3.objects.values()
 
 
+def test_a_disk_that_is_full_at_the_very_end_is_said(world: World) -> None:
+    uploader = world.start()
+    add = world.store.add
+
+    def full_at_the_end(uploads: Any) -> None:
+        world.store.full = any(one.state is TransferState.DONE for one in uploads)
+        add(uploads)
+
+    world.store.add = full_at_the_end  # type: ignore[method-assign] # as on a disk that is just full
+    ticket = uploader.submit(world.request(world.file("f", 10)))
+    with pytest.raises(JournalError):
+        ticket.done.result(10)
+
+
 def test_a_name_that_cannot_travel_fails_alone(world: World) -> None:
     path = world.file("f", 10)
     ticket = world.start().submit(world.request(path, name="\udcff"))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from integration.transfer.conftest import World, sha256
+from satchel.core.errors import JournalError
 from satchel.core.model import TransferState, UploadRequest
 from satchel.transfer import Uploader
 
@@ -39,7 +40,9 @@ class Watched:
         self.world.s3.received = 0
 
     def send(self, seconds: float = 30) -> None:
-        self.uploader.submit(self.request()).done.result(seconds)
+        node = self.uploader.submit(self.request()).done.result(seconds)
+        assert node.revision is not None
+        self.revision_id = node.revision.revision_id
 
     def arrived(self) -> bool:
         return self.world.has(self.world.service.latest[self.node_id], self.path)
@@ -206,6 +209,42 @@ def test_a_large_file_that_is_there_already_sends_nothing(watched: Watched) -> N
     world.s3.received = 0
     watched.uploader.submit(world.request(twin)).done.result(30)
     assert world.s3.received == 0
+
+
+def test_a_known_file_that_becomes_another_one_that_is_there_sends_nothing(watched: Watched) -> None:
+    world = watched.world
+    other = world.file("other.img", 40 * MIB, seed=3)
+    watched.uploader.submit(world.request(other, origin="root", parent_id="p")).done.result(30)
+    world.service.held_sha.add(sha256(other))
+    watched.rewrite(other.read_bytes())
+    watched.send()
+    assert world.s3.received == 0
+    assert not world.s3.copied
+
+
+def test_what_it_was_before_sends_nothing_and_the_next_change_is_compared_with_it(watched: Watched) -> None:
+    world, first = watched.world, watched.path.read_bytes()
+    world.service.held_sha.add(sha256(watched.path))
+    watched.rewrite(first + b"longer")
+    watched.send()
+    watched.rewrite(first)
+    watched.send()
+    assert world.s3.received == 0
+    world.s3.objects[world.service.latest[watched.node_id]] = first  # where the service finds it by its digest
+    watched.rewrite(changed_in_the_middle(first))
+    watched.send()
+    assert watched.arrived()
+    assert world.s3.received <= 6 * MIB
+
+
+def test_a_journal_that_cannot_remember_a_revision_does_not_hold_the_upload(watched: Watched) -> None:
+    def refuse(*_: Any) -> None:
+        raise JournalError("The journal cannot be used", "The disk is full.")
+
+    watched.world.store.remember = refuse  # type: ignore[method-assign] # as on a full disk
+    watched.rewrite(changed_in_the_middle(watched.path.read_bytes()))
+    watched.send(seconds=10)
+    assert watched.arrived()
 
 
 def test_a_large_file_that_only_begins_like_a_known_one_is_sent(watched: Watched) -> None:

@@ -201,14 +201,24 @@ def test_a_journal_of_the_first_format_goes_on_in_this_one(path):
     again.close()
 
 
-def test_a_revision_takes_the_place_of_the_one_before(journal):
+def test_a_file_is_compared_with_its_newest_revision_and_may_go_back_to_an_older_one(journal):
     uploads = journal.uploads
     uploads.remember("n", "first", 5, b"head", b"1")
     uploads.remember("n", "second", 6, b"other", b"2")
     assert uploads.signature("n", "first") is None
     assert uploads.signature("n", "second") == b"2"
-    assert uploads.heads(5) == set()
+    assert uploads.heads(5) == {b"head"}
     assert uploads.heads(6) == {b"other"}
+    uploads.remember("n", "second", 6, b"other", b"2")
+    assert uploads.signature("n", "second") == b"2"
+
+
+def test_a_file_that_changes_often_takes_no_room_from_others(journal):
+    journal.uploads.remember("other", "r", 100, b"head", b"")
+    for number in range(20):
+        journal.uploads.remember("n", f"r{number}", number, b"head", b"1")
+    assert [number for number in range(20) if journal.uploads.heads(number)] == list(range(12, 20))
+    assert journal.uploads.heads(100)
 
 
 def test_what_was_remembered_longest_ago_is_forgotten(journal, monkeypatch):

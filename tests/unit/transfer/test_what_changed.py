@@ -11,6 +11,7 @@ from satchel.transfer.delta import BOUNDS, MIB, Bounds, Chunker, plan
 from satchel.transfer.layout import Part
 
 AVERAGE = 512
+GIB = 1024 * MIB
 SMALL = Bounds(least=4096, sent=8192, copied=32768, most=50)
 
 places = st.integers(0, 1 << 30)
@@ -93,6 +94,9 @@ def test_whatever_was_edited_the_parts_make_the_file(
 @settings(deadline=None)
 def test_a_signature_does_not_depend_on_the_pieces_it_was_fed(size: int, seed: int, pieces: int) -> None:
     data = noise(size, seed)
+    at_once = delta.FastCDC(AVERAGE, min_size=AVERAGE * 3 // 4, max_size=2 * AVERAGE).cut_buf(data)
+    sizes = [length for length, _ in struct.iter_unpack(">I16s", signature(data, pieces)[4:])]
+    assert sizes == [chunk.length for chunk in at_once]
     assert signature(data, pieces) == signature(data)
 
 
@@ -121,6 +125,7 @@ def test_what_is_another_file_altogether_is_sent_as_ever() -> None:
 
 def test_an_empty_file_has_nothing_to_copy() -> None:
     assert plan(signature(noise(100_000, 1)), signature(b""), SMALL) is None
+    assert plan(signature(b""), signature(noise(100_000, 1)), SMALL) is None
     assert plan(b"", signature(noise(100_000, 1)), SMALL) is None
 
 
@@ -135,27 +140,56 @@ def test_a_file_of_one_byte_over_and_over_is_copied_too() -> None:
 def test_the_parts_of_the_largest_file_are_no_more_than_s3_takes() -> None:
     # Signatures as of 5 TiB of which every other stretch of 2,000 MiB changed.
     chunk, count = 500 * MIB, 10_486
-
-    def blob(salt: int) -> bytes:
-        return b"".join(
-            struct.pack(">I16s", chunk, f"{n}-{salt * (n // 4 % 2)}".encode().ljust(16)) for n in range(count)
-        )
-
-    parts = plan(blob(0), blob(1))
+    parts = plan(made_up(chunk, count, 0), made_up(chunk, count, 1))
     assert parts is not None
     assert len(parts) <= 10_000
     assert sum(part.size for part in parts) == chunk * count
     assert all(part.size <= 5 * 1024 * MIB for part in parts)
 
 
+def made_up(chunk: int, count: int, salt: int) -> bytes:
+    """A signature of chunks of one size, those of every other four changed by `salt`."""
+    digests = (f"{n}-{salt * (n // 4 % 2)}".encode().ljust(16) for n in range(count))
+    return struct.pack(">I", AVERAGE) + b"".join(struct.pack(">I16s", chunk, digest) for digest in digests)
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk"),
+    [
+        (16 * MIB, MIB // 2), (64 * GIB, MIB // 2), (64 * GIB + 1, MIB), (200 * GIB, 2 * MIB),
+        (1024 * GIB, 8 * MIB), (5120 * GIB, 8 * MIB),
+    ],
+)  # fmt: skip
+def test_a_larger_file_is_cut_into_larger_chunks(size: int, chunk: int) -> None:
+    chunker = Chunker.if_fast(size)
+    assert chunker is not None
+    assert chunker.signature() == struct.pack(">I", chunk)
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "chunk"),
+    [(MIB // 2, 65 * GIB, MIB // 2), (MIB // 2, 257 * GIB, 4 * MIB), (8 * MIB, GIB, MIB // 2), (5, GIB, MIB // 2)],
+    ids=["grew a little", "grew a lot", "shrank a lot", "not one of ours"],
+)
+def test_a_file_that_grew_is_cut_as_before_while_that_is_bearable(before: int, size: int, chunk: int) -> None:
+    chunker = Chunker.if_fast(size, struct.pack(">I", before))
+    assert chunker is not None
+    assert chunker.signature() == struct.pack(">I", chunk)
+
+
+def test_files_that_were_cut_otherwise_are_not_compared() -> None:
+    data = noise(200_000, 1)
+    assert plan(signature(data), signature(data, average=2 * AVERAGE), SMALL) is None
+
+
 def test_a_signature_is_small_beside_its_file() -> None:
-    assert len(signature(noise(16 * MIB, 1), average=256 * 1024)) < 16 * MIB / 3000
+    assert len(signature(noise(16 * MIB, 1), average=512 * 1024)) < 16 * MIB / 6000
 
 
 def test_without_compiled_code_files_are_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Chunker.if_fast() is not None
+    assert Chunker.if_fast(16 * MIB) is not None
     monkeypatch.setattr(delta, "FastCDC", None)
-    assert Chunker.if_fast() is None
+    assert Chunker.if_fast(16 * MIB) is None
 
 
 def test_s3_takes_parts_from_five_mib() -> None:
