@@ -84,7 +84,13 @@ def seaweed(binary: Path, known: Mapping[str, str] | None = None) -> Iterator[Se
         try:
             plain = f"http://127.0.0.1:{ports['s3']}"
             _await(process, plain, home / "log")
-            yield Server(plain, f"https://127.0.0.1:{ports['https']}", certificate, process.pid, f"http://127.0.0.1:{ports['master']}")
+            yield Server(
+                plain,
+                f"https://127.0.0.1:{ports['https']}",
+                certificate,
+                process.pid,
+                f"http://127.0.0.1:{ports['master']}",
+            )
         finally:
             process.kill()
             process.wait()
