@@ -304,9 +304,10 @@ async def _look_quietly(parts: Parts) -> None:
 
 
 async def _until_ended(parts: Parts, ids: list[str], emit: Emit) -> dict[str, TransferRow]:
+    """The rows are as fresh as the engine keeps them for its faces; asking for thousands of files once more would take
+    as much time again."""
     told: dict[str, TransferRow] = {}
     while True:
-        await _threaded(parts, lambda: parts.transfers.update(parts.uploader.progress()))
         for transfer_id in ids:
             row = parts.transfers.row(transfer_id)
             if row is not None and told.get(transfer_id) != row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 EVERY = 0.1
 """Seconds between two snapshots, at least."""
+
+_SPARE = 9
+"""A snapshot of very many files takes time: nine tenths are left to those who move them."""
 
 WHILE_MOVING = 0.5
 """Seconds after which rates and times left are looked at again."""
@@ -214,11 +218,12 @@ class Engine:
                 await asyncio.wait_for(self._changed.wait(), WHILE_MOVING if moving else 30.0)
             self._changed.clear()
             self._poked = False
+            began = time.monotonic()
             try:
                 await self._tell()
             except Exception:
                 log.exception("telling the faces ran into a bug")
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(max(EVERY, _SPARE * (time.monotonic() - began)))
 
     async def _tell(self) -> None:
         before, now = self._last, await self.snapshot()

@@ -27,7 +27,7 @@ _DIGEST = 16
 _CHUNK = struct.Struct(f">I{_DIGEST}s")
 _HEAD = struct.Struct(">I")
 _CHUNKS = 128 * 1024
-_AVERAGES = tuple(512 * 1024 << doubled for doubled in range(5))
+_AVERAGES = tuple(512 * 1024 << doubled for doubled in range(4))
 """Bytes of a chunk, about: the least that makes at most so many of a file. Then what is kept of a large one is a few MB
 and is compared within a second."""
 
@@ -57,10 +57,11 @@ class Chunker:
         return cls(_average(size, before)) if FastCDC is not None else None
 
     def __init__(self, average: int) -> None:
-        """`average` bytes to a chunk; three quarters of that at least and twice that at most. Nothing below the least
+        """`average` bytes to a chunk; three quarters of that (or the MiB that the library knows) at least and twice
+        that at most. Nothing below the least
         is looked at for a cut, so a high one makes it cheap, and a file's parts are far longer anyhow."""
         self._longest = 2 * average
-        self._cutter = FastCDC(average, min_size=average * 3 // 4, max_size=self._longest)
+        self._cutter = FastCDC(average, min_size=min(average * 3 // 4, MIB), max_size=self._longest)
         # One place for all bytes that wait to be cut: making a new one each time cost more than cutting.
         self._waiting = memoryview(bytearray(8 * self._longest))
         self._size = 0

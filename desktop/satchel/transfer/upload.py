@@ -144,6 +144,8 @@ class Upload:
     def sent(self) -> int:
         if self.state in (State.DONE, State.FINISHING):
             return self.stored.size
+        if not self.part_bytes and not self.jobs:
+            return 0  # most of many
         return min(self.stored.size, sum(self.part_bytes.values()) + sum(job.on_wire for job in self.jobs))
 
 

@@ -1,7 +1,10 @@
-"""`python -m tests.bench.wire [--runs N] [ROW...]`: Satchel's engine beside s5cmd and rclone, as a table and as JSON.
+"""`python -m tests.bench.wire [--view V] [--runs N] [ROW...]`: Satchel beside s5cmd and rclone, as a table and as JSON.
 
-Everybody sends the same files to the same S3 server, in turn, and digests what is sent; Satchel's addresses are signed
-in its own process. Medians; the goals are printed and never asserted.
+Everybody sends the same files to the same S3 server, in turn, and digests what is sent. In the view `engine` Satchel is
+its transfers alone, with addresses signed in their own process. In `product` it is all of it: `satchel put`, `get` and
+`sync` of a signed-in home, and the service as its templates deploy it onto the local cloud, which signs for that same
+S3 server. What the service takes is shown apart, for there it runs in an emulator on the machine that is measured.
+Medians; the goals are printed and never asserted.
 """
 
 from __future__ import annotations
@@ -26,54 +29,17 @@ from tests.bench.measure import BenchError
 
 from . import contenders
 from .contenders import RCLONE, S5CMD, SATCHEL, Run
-from .servers import Server, seaweed
+from .rows import MIB, ROUND_TRIP_S, VIEWS, Row
+from .servers import Server
+from .sides import SIDES, Side, Work
 from .sink import sinking
 
-MIB = 1024 * 1024
 FOLDER = Path("build") / "bench"
-ROUND_TRIP_S = 0.05
-
-
-@dataclass(frozen=True)
-class Row:
-    """One kind of work. The goals are parts of s5cmd's figures, or with `best` of the better peer's; MB for memory, and
-    for `sent` a part of the file. With an `edit` the file was sent before, but for that. What goes into the `sink` is a
-    hole, and goes from Satchel alone."""
-
-    files: int
-    size: int
-    tls: bool = False
-    far: bool = False
-    down: bool = False
-    edit: str = ""
-    sent: float | None = None
-    sink: bool = False
-    wall: float | None = None
-    cpu: float | None = None
-    memory: float | None = None
-    best: bool = False
-
-
-ROWS: dict[str, Row] = {
-    "1-gib": Row(1, 1024 * MIB, wall=0.85, cpu=0.5, memory=100),
-    "200-of-2-mib": Row(200, 2 * MIB, wall=0.8, best=True),
-    "5000-of-8-kib": Row(5000, 8192, wall=0.7, cpu=0.4, best=True),
-    "1-gib-tls": Row(1, 1024 * MIB, tls=True, wall=0.9, best=True),
-    "200-of-2-mib-tls": Row(200, 2 * MIB, tls=True, wall=0.9, best=True),
-    "5000-of-8-kib-tls": Row(5000, 8192, tls=True, wall=0.9, best=True),
-    "500-of-8-kib-far": Row(500, 8192, far=True, wall=1.0, best=True),
-    "256-mib-far": Row(1, 256 * MIB, far=True, wall=1.0, best=True),
-    "500-of-8-kib-far-tls": Row(500, 8192, tls=True, far=True, wall=1.0, best=True),
-    "1-gib-changed": Row(1, 1024 * MIB, edit="1 MiB changed in the middle", sent=0.02),
-    "1-gib-inserted": Row(1, 1024 * MIB, edit="1 byte inserted at the start", sent=0.02),
-    "1-gib-sink": Row(1, 1024 * MIB, sink=True, memory=100),
-    "8-gib-sink": Row(1, 8 * 1024 * MIB, sink=True, memory=100),
-    "get-1-gib": Row(1, 1024 * MIB, down=True, wall=0.9),
-}
 
 
 @dataclass(frozen=True)
 class Result:
+    view: str
     name: str
     row: Row
     runs: dict[str, list[Run]]
@@ -88,63 +54,69 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.wire", description="Beside s5cmd and rclone.")
-    parser.add_argument("names", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument(
+        "names", nargs="*", metavar="ROW", help=", ".join(dict.fromkeys(n for v in VIEWS.values() for n in v))
+    )
+    parser.add_argument("--view", choices=VIEWS, help="only this one (default: both)")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each (default 5)")
     asked = parser.parse_args()
-    if unknown := set(asked.names) - set(ROWS):
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server must not outlive us
+    views = [asked.view] if asked.view else list(VIEWS)
+    if unknown := set(asked.names).difference(*(VIEWS[view] for view in views)):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # server and cloud must not outlive us
     results: list[Result] = []
     failed = False
-    with (
-        seaweed(contenders.binary("weed")) as server,
-        tempfile.TemporaryDirectory(dir=server.certificate.parent) as at,
-    ):
-        for who in (SATCHEL, S5CMD, RCLONE):
-            contenders.make_bucket(server, who)
-        for name in asked.names or ROWS:
-            try:
-                results.append(measured(name, server, Path(at), asked.runs))
-            except BenchError as error:
-                failed = True
-                print(f"{name}: not measured: {error}", file=sys.stderr)
-            else:
-                print(*lines(results[-1]), sep="\n", flush=True)
+    for view in views:
+        names = [name for name in asked.names or VIEWS[view] if name in VIEWS[view]]
+        if not names:
+            continue
+        with SIDES[view]() as side, tempfile.TemporaryDirectory(dir=side.server.certificate.parent) as at:
+            for name in names:
+                try:
+                    results.append(measured(view, name, side, Path(at), asked.runs))
+                except BenchError as error:
+                    failed = True
+                    print(f"{view}, {name}: not measured: {error}", file=sys.stderr)
+                else:
+                    print(*lines(results[-1]), sep="\n", flush=True)
     print(f"\nwritten to {written(results)}")
     return 1 if failed else 0
 
 
-def measured(name: str, server: Server, folder: Path, runs: int) -> Result:
+def measured(view: str, name: str, side: Side, folder: Path, runs: int) -> Result:
     """One run of each that is not counted, then `runs` of each in turn."""
-    row = ROWS[name]
+    row = VIEWS[view][name]
     took: dict[str, list[Run]] = {who: [] for who in ([SATCHEL] if row.sink else [SATCHEL, S5CMD, RCLONE])}
     with (
         _files(folder / name, row) as files,
         _edited(files, row.edit) as now,
-        _place(server, row) as endpoint,
+        _place(side.server, row) as endpoint,
+        side.serving(row, endpoint),
     ):
-        key = _stored(server, files) if row.down else ""
+        key = _stored(side, files) if row.down else ""
         for number in range(runs + 1):
             for who, all_runs in took.items():
-                if row.down:
-                    dest = folder / "fetched"
-                    run = contenders.timed(contenders.fetch(who, endpoint, S5CMD, key, dest), server)
-                    if dest.stat().st_size != row.size:
+                with tempfile.TemporaryDirectory(dir=folder) as at:
+                    home = Path(at) / "home"
+                    home.mkdir()
+                    dest = home.with_name("fetched")
+                    if who == SATCHEL:
+                        side.begin(row, files, home)
+                        command = side.command(row, Work(now, key, dest, home, endpoint))
+                    elif row.down:
+                        command = contenders.fetch(who, endpoint, S5CMD, key, dest)
+                    else:
+                        command = contenders.send(who, endpoint, now, f"run-{number}")
+                    run = contenders.timed(command, side.server)
+                    if row.down and dest.stat().st_size != row.size:
                         raise BenchError(f"{who} fetched {dest.stat().st_size} bytes of {row.size}")
-                    dest.unlink()
-                else:
-                    with tempfile.TemporaryDirectory(dir=folder) as home:
-                        if row.edit and who == SATCHEL:
-                            contenders.timed(contenders.send(who, endpoint, files, "", Path(home)), server)
-                        sending = contenders.send(who, endpoint, now, f"run-{number}", Path(home))
-                        run = contenders.timed(sending, server)
-                    if not row.sink:
-                        contenders.empty_bucket(server, who)
+                if not row.sink and (who == SATCHEL or not row.down):
+                    side.empty(who)
                 if number:
                     all_runs.append(run)
         if row.down:
-            contenders.empty_bucket(server, S5CMD)
-    return Result(name, row, took)
+            side.empty(S5CMD)
+    return Result(view, name, row, took)
 
 
 def lines(result: Result) -> list[str]:
@@ -159,11 +131,21 @@ def lines(result: Result) -> list[str]:
     more = "" if row.memory is None else f"; memory goal {row.memory:.0f} MB"
     if row.sent is not None:
         more += f"; sent {result.median(SATCHEL, 'sent') / row.size:.2%} (goal {row.sent:.0%})"
-    out = [f"{result.name}: against {against}: {', '.join(said)}{more}"]
+    if row.calls is not None:
+        more += f"; {result.median(SATCHEL, 'calls'):.0f} calls (goal {row.calls})"
+    out = [f"{result.view}, {result.name}: against {against}: {', '.join(said)}{more}"]
     for who in result.runs:
         wall, cpu, peak = (result.median(who, what) for what in ("seconds", "cpu_s", "peak_mb"))
         each = " ".join(f"{run.seconds:.2f}" for run in result.runs[who])
         out.append(f"  {who:8} {wall:7.2f} s  {cpu:6.2f} s CPU  {peak:5.0f} MB   each: {each}")
+    if result.view == "product":
+        calls, every, some, alone = (
+            result.median(SATCHEL, what) for what in ("calls", "calls_s", "service_s", "waited_s")
+        )
+        out.append(
+            f"  of it the service: {calls:.0f} calls of {every:.2f} s in all; for {some:.2f} s one or more was under "
+            f"way, {alone:.2f} s of that with nothing on its way to or from S3"
+        )
     return out
 
 
@@ -171,6 +153,7 @@ def written(results: list[Result]) -> Path:
     machine = {"system": platform.platform(), "python": platform.python_version(), "machine": platform.machine()}
     rows = [
         {
+            "view": result.view,
             "name": result.name,
             "row": asdict(result.row),
             "wall_ratio": round(result.ratio("seconds"), 3),
@@ -233,16 +216,13 @@ def _place(server: Server, row: Row) -> Iterator[str]:
         yield server.tls if row.tls else server.plain
 
 
-def _stored(server: Server, files: Path) -> str:
-    """The one file of `files` in s5cmd's bucket, under a key that tells its size and SHA-256."""
+def _stored(side: Side, files: Path) -> str:
+    """The one file of `files` also in s5cmd's bucket, under a key that tells its size and SHA-256, as it does here."""
     file = next(files.iterdir())
     with file.open("rb") as opened:
         key = f"{file.stat().st_size}-{hashlib.file_digest(opened, 'sha256').hexdigest()}"
-    named = files.parent / "named"
-    named.mkdir()
-    file.rename(named / key)
-    contenders.timed(contenders.send(S5CMD, server.plain, named, "stored", named), server)
-    shutil.rmtree(named)
+    file.rename(files / key)
+    contenders.timed(contenders.send(S5CMD, side.server.plain, files, "stored"), side.server)
     return f"stored/{key}"
 
 

@@ -1,4 +1,4 @@
-"""Who takes part: Satchel's engine, s5cmd and rclone, as commands that send a folder or fetch one file."""
+"""Who takes part: Satchel, and its peers s5cmd and rclone as commands that send a folder or fetch one file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,13 +22,17 @@ _WATCH = Path(__file__).with_name("watch.py")
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took: `peak_mb` is the largest resident set of the process, `sent` the bytes that Satchel had signed
-    to be sent."""
+    """What one run took: `peak_mb` is the largest resident set of the process. The rest is what Satchel tells of
+    itself: the bytes it `sent`, and of the service what `product.Edges.figures` says."""
 
     seconds: float
     cpu_s: float
     peak_mb: float
     sent: int | None = None
+    calls: int | None = None
+    calls_s: float | None = None
+    service_s: float | None = None
+    waited_s: float | None = None
 
 
 def binary(name: str) -> Path:
@@ -41,30 +45,28 @@ def binary(name: str) -> Path:
     raise BenchError(f"{name} is not installed; `make bench` installs it")
 
 
-def send(who: str, endpoint: str, folder: Path, prefix: str, home: Path) -> list[str]:
-    """`prefix` is where in the contender's bucket: nobody finds there what an earlier run sent. Satchel's journal is in
-    `home`, and knows the files when they were sent from there before."""
-    if who == SATCHEL:
-        return [sys.executable, "-m", "tests.bench.wire.subject", "upload", endpoint, SATCHEL, str(folder), str(home)]
-    if who == S5CMD:
+def send(peer: str, endpoint: str, folder: Path, prefix: str) -> list[str]:
+    """`prefix` is where in the peer's bucket: nobody finds there what an earlier run sent."""
+    if peer == S5CMD:
         return [*_s5cmd(endpoint), "cp", f"{folder}/", f"s3://{S5CMD}/{prefix}/"]
     return [*_rclone("copy", endpoint), str(folder), f"bench:{RCLONE}/{prefix}", "--no-traverse", "--no-check-dest"]
 
 
-def fetch(who: str, endpoint: str, bucket: str, key: str, dest: Path) -> list[str]:
-    if who == SATCHEL:
-        return [sys.executable, "-m", "tests.bench.wire.subject", "download", endpoint, bucket, key, str(dest)]
-    if who == S5CMD:
+def fetch(peer: str, endpoint: str, bucket: str, key: str, dest: Path) -> list[str]:
+    if peer == S5CMD:
         return [*_s5cmd(endpoint), "cp", f"s3://{bucket}/{key}", str(dest)]
     return [*_rclone("copyto", endpoint), f"bench:{bucket}/{key}", str(dest), "--multi-thread-streams", "8"]
 
 
-def make_bucket(server: Server, name: str) -> None:
+def make_bucket(server: Server, name: str, *, versions: bool = False) -> None:
     _do([*_s5cmd(server.plain), "mb", f"s3://{name}"], server)
+    if versions:
+        _do([*_s5cmd(server.plain), "bucket-version", "--set", "Enabled", f"s3://{name}"], server)
 
 
-def empty_bucket(server: Server, name: str) -> None:
-    _do([*_s5cmd(server.plain), "rm", f"s3://{name}/*"], server)
+def empty_bucket(server: Server, name: str, *, versions: bool = False) -> None:
+    which = ["--all-versions"] if versions else []
+    _do([*_s5cmd(server.plain), "rm", *which, f"s3://{name}/*"], server)
     server.reclaim()
 
 
@@ -76,7 +78,8 @@ def timed(command: list[str], server: Server) -> Run:
     if said["code"]:
         raise BenchError(f"{Path(command[0]).name} ended {said['code']}: {done.stderr.decode(errors='replace')[-600:]}")
     told = json.loads(said["said"]) if command[0] == sys.executable else {}
-    return Run(said["seconds"], said["cpu_s"], said["peak_mb"], told.get("sent"))
+    own = {field.name: told[field.name] for field in fields(Run) if field.name in told.keys() - said.keys()}
+    return Run(said["seconds"], said["cpu_s"], said["peak_mb"], **own)
 
 
 def _do(command: list[str], server: Server) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +58,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def seaweed(binary: Path) -> Iterator[Server]:
-    """A running server with nothing in it. Raises `BenchError` when it does not start."""
+def seaweed(binary: Path, known: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A running server with nothing in it, which also knows these access keys by their secrets. Raises `BenchError`
+    when it does not start."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="satchel-bench-", dir=memory if memory.is_dir() else None) as folder:
         home = Path(folder)
         key, certificate = _certificate(home)
-        keys = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
+        secrets = {ACCESS_KEY: SECRET_KEY, **(known or {})}
+        keys = [{"accessKey": access, "secretKey": secret} for access, secret in secrets.items()]
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        config = {"identities": [{"name": "bench", "credentials": [keys], "actions": actions}]}
+        config = {"identities": [{"name": "bench", "credentials": keys, "actions": actions}]}
         (home / "s3.json").write_text(json.dumps(config))
         ports = dict(zip(("master", "volume", "filer", "s3", "https"), _free_ports(5), strict=True))
         command = [

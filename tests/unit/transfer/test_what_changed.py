@@ -157,7 +157,7 @@ def made_up(chunk: int, count: int, salt: int) -> bytes:
     ("size", "chunk"),
     [
         (16 * MIB, MIB // 2), (64 * GIB, MIB // 2), (64 * GIB + 1, MIB), (200 * GIB, 2 * MIB),
-        (1024 * GIB, 8 * MIB), (5120 * GIB, 8 * MIB),
+        (512 * GIB, 4 * MIB), (5120 * GIB, 4 * MIB),
     ],
 )  # fmt: skip
 def test_a_larger_file_is_cut_into_larger_chunks(size: int, chunk: int) -> None:
@@ -168,7 +168,7 @@ def test_a_larger_file_is_cut_into_larger_chunks(size: int, chunk: int) -> None:
 
 @pytest.mark.parametrize(
     ("before", "size", "chunk"),
-    [(MIB // 2, 65 * GIB, MIB // 2), (MIB // 2, 257 * GIB, 4 * MIB), (8 * MIB, GIB, MIB // 2), (5, GIB, MIB // 2)],
+    [(MIB // 2, 65 * GIB, MIB // 2), (MIB // 2, 257 * GIB, 4 * MIB), (4 * MIB, GIB, MIB // 2), (5, GIB, MIB // 2)],
     ids=["grew a little", "grew a lot", "shrank a lot", "not one of ours"],
 )
 def test_a_file_that_grew_is_cut_as_before_while_that_is_bearable(before: int, size: int, chunk: int) -> None:
