@@ -270,3 +270,20 @@ def test_two_crashes_in_a_row_lose_nothing_and_send_nothing_twice(world: World, 
     again.done.result(15)
     assert world.has(ticket.upload_id, path)
     assert len(world.s3.wire) == 8
+
+
+def test_a_request_that_is_repeated_after_its_file_changed_begins_anew_under_another_id(
+    world: World, until: Any
+) -> None:
+    path, ticket = crash(world, until)
+    request = world.store.rows[ticket.upload_id].request
+    world.file("big", LARGE, seed=1)
+    os.utime(path, ns=(1, 1))
+
+    again = world.start().submit(request)
+
+    node = again.done.result(15)
+    assert node.node_id == request.node_id
+    assert list(world.s3.objects.values()) == [path.read_bytes()]
+    assert world.service.aborted == [ticket.upload_id]
+    assert not world.orphans()
