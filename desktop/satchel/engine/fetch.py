@@ -14,6 +14,7 @@ from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
 from satchel.transfer import Limit, download, safe_child
 
+from .begun import Begun
 from .browse import Browse
 
 
@@ -39,7 +40,7 @@ def fetch(
     stopped: Callable[[], bool],
 ) -> str:
     """Fetch `source`, a link or a path, to `dest`: into it when it is a folder, else under that name; returns where it
-    is. Blocking. `account` is needed for paths only."""
+    is. Blocking. `account` is needed for paths only. A folder that an earlier call left halfway is gone on with."""
     if "://" in source:
         name, folder, pieces = _by_link(source, clock, ids)
     elif account is not None:
@@ -51,12 +52,24 @@ def fetch(
         top = safe_child(top, name)
     elif not top.parent.is_dir():
         raise LocalFileError("There is no such folder", "Make it first.", path=str(top.parent))
-    if folder and os.path.lexists(top) and not force:
+    begun = Begun(top, source)
+    if folder and os.path.lexists(top) and not force and not begun.resumed:
         raise LocalFileError("There is something of this name already", "Choose another name.", path=str(top))
     row = TransferRow(
         ids.new_id(), "down", "get", top.name, str(top), TransferState.WAITING, 0, 0, created_ms=clock.now_ms()
     )
-    run = _Run(row, top, folder=folder, clock=clock, ids=ids, force=force, limit=limit, show=show, stopped=stopped)
+    run = _Run(
+        row,
+        top,
+        begun=begun if folder else None,
+        folder=folder,
+        clock=clock,
+        ids=ids,
+        force=force,
+        limit=limit,
+        show=show,
+        stopped=stopped,
+    )
     run.fetch(pieces)
     return str(top)
 
@@ -67,6 +80,7 @@ class _Run:
         row: TransferRow,
         top: Path,
         *,
+        begun: Begun | None,
         folder: bool,
         clock: Clock,
         ids: Ids,
@@ -77,6 +91,7 @@ class _Run:
     ) -> None:
         self._row = row
         self._top = top
+        self._begun = begun
         self._folder = folder
         self._clock = clock
         self._ids = ids
@@ -89,6 +104,10 @@ class _Run:
 
     def fetch(self, pieces: Iterator[_Piece]) -> None:
         try:
+            if self._begun is not None:
+                if self._force:
+                    self._begun.forget()
+                self._begun.open()
             if self._folder:
                 self._top.mkdir(exist_ok=True)
             todo = list(pieces)
@@ -101,6 +120,11 @@ class _Run:
                 for name in piece.inside:
                     where.mkdir(exist_ok=True)
                     where = safe_child(where, name)
+                if self._begun is not None:
+                    if self._begun.has(piece.inside, where, piece.size):
+                        done = self._next(number, done + piece.size)
+                        continue
+                    self._begun.add(piece.inside)
                 download(
                     piece.source,
                     where,
@@ -112,8 +136,7 @@ class _Run:
                     stopped=self._stopped,
                     limit=self._limit,
                 )
-                done += piece.size
-                self._row = replace(self._row, files_done=number + 1, message="")
+                done = self._next(number, done + piece.size)
         except OSError as error:
             failed = LocalFileError("The folder cannot be written", f"{error.strerror}.", path=str(self._top))
             self._end(TransferState.FAILED, failed)
@@ -122,8 +145,15 @@ class _Run:
             cancelled = error.code == "cancelled"
             self._end(TransferState.CANCELLED if cancelled else TransferState.FAILED, error)
             raise
+        finally:
+            if self._begun is not None:
+                self._begun.close(done=self._row.files_done == self._row.files)
         self._row = replace(self._row, sent_bytes=self._row.size)
         self._end(TransferState.DONE, None)
+
+    def _next(self, number: int, done: int) -> int:
+        self._row = replace(self._row, files_done=number + 1, message="")
+        return done
 
     def _tell(self, got: int) -> None:
         now = self._clock.monotonic()

@@ -7,7 +7,8 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,13 +27,16 @@ from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
 from .dial import HaltedError, UnreachableError
+from .http1 import Reply
 from .limits import Limit
 from .local import writing
-from .ranges import RANGES_FROM, NoRangesError, OtherContentError, Ranges
+from .ranges import RANGES_FROM, NoRangesError, OtherContentError, Ranges, answer_of, listed
+from .replies import skewed
 from .wire import Wire
 
 _BLOCK = 256 * 1024
 _TRIES = 8
+_TICK_S = 0.05
 _DAMAGED = ("The bytes that came are not those that were sent", "Fetch it again.")
 _WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
 
@@ -53,10 +57,11 @@ def download(
 ) -> Path:
     """Fetch what `fetch_source()` tells (a fresh address each time it is asked) to `dest`, and return `dest`.
 
-    `on_progress(got, size)` counts bytes, `on_wait(message, seconds)` tells of pauses; `stopped()` is asked for every
-    block, and True ends it with `CancelledError`. Bytes lie in a `.part` file beside `dest` until all are there and
-    agree with size and SHA-256 where known; a later call goes on with it. Large files come in ranges, several at a
-    time. An existing `dest` is never replaced without `force`. `limit` is shared by all that take from it.
+    `on_progress(got, size)` counts bytes, `on_wait(message, seconds)` tells of pauses; `stopped()` is asked several
+    times a second, from any thread, and True ends it at once with `CancelledError`. Bytes lie in a `.part` file beside
+    `dest` until all are there and agree with size and SHA-256 where known; a later call goes on with it. Large files
+    come in ranges, several at a time. An existing `dest` is never replaced without `force`. `limit` is shared by all
+    that take from it.
 
     Raises `LocalFileError`, `DigestError`, `OfflineError` after `tries` failures without a byte between.
     """
@@ -64,6 +69,9 @@ def download(
     revision = source.node.revision
     if revision is None:
         raise UsageError("This is a folder", "Only files can be fetched.", path=str(dest))
+    part = _part_of(dest, revision.revision_id)
+    if not force and _ended_just_then(dest, part):
+        return dest
     if not force and os.path.lexists(dest):
         raise LocalFileError("There is a file of this name already", "Choose another name.", path=str(dest))
     way = _Way(
@@ -78,7 +86,6 @@ def download(
         tries,
         limit or Limit(clock),
     )
-    part = _part_of(dest, revision.revision_id)
     with writing(part):
         fetched = _in_ranges(way, source, part) if revision.size >= RANGES_FROM else None
         fetched = fetched or _in_one_stream(way, source, part)
@@ -127,7 +134,7 @@ class _Fetched:
 
     file: Path
     revision: Revision
-    done: Callable[[], None] = lambda: None
+    done: Callable[[], None]
 
 
 def _in_ranges(way: _Way, source: ContentSource, part: Path) -> _Fetched | None:
@@ -171,9 +178,9 @@ def _in_ranges(way: _Way, source: ContentSource, part: Path) -> _Fetched | None:
 
 
 def _in_one_stream(way: _Way, source: ContentSource, part: Path) -> _Fetched:
-    fetch = _Fetch(way.fetch_source, source, part, way.on_progress, way.stopped, way.limit)
+    fetch = _Fetch(way.fetch_source, source, part, way.on_progress, way.stopped, way.limit, way.clock, way.dest)
     failures = 0
-    with contextlib.closing(Wire()) as wire:
+    with contextlib.closing(Wire()) as wire, _heeding(way.stopped, wire):
         if source.node.revision is None or not source.node.revision.revision_id:
             part.unlink(missing_ok=True)  # nothing says what these bytes were of
         while True:
@@ -191,8 +198,36 @@ def _in_one_stream(way: _Way, source: ContentSource, part: Path) -> _Fetched:
             if failures:
                 pause = way.backoff.delay(failures - 1, way.ids)
                 way.on_wait(title, pause)
-                way.clock.sleep(pause)
-    return _Fetched(part, _checked(fetch, way.dest))
+                _pause(way, pause)
+    return _Fetched(part, _checked(fetch, way.dest), lambda: part.unlink(missing_ok=True))
+
+
+@contextlib.contextmanager
+def _heeding(stopped: Callable[[], bool], wire: Wire) -> Iterator[None]:
+    """Meanwhile whoever stops it is heard at once, however long nothing comes."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_TICK_S):
+            if stopped():
+                wire.interrupt()
+                return
+
+    watcher = threading.Thread(target=watch, name="download-stop", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _pause(way: _Way, seconds: float) -> None:
+    end = way.clock.monotonic() + seconds
+    while (left := end - way.clock.monotonic()) > 0:
+        if way.stopped():
+            raise CancelledError("Cancelled")
+        way.clock.sleep(min(left, _TICK_S))
 
 
 @dataclass(slots=True)
@@ -203,6 +238,8 @@ class _Fetch:
     on_progress: Callable[[int, int], None]
     stopped: Callable[[], bool]
     limit: Limit
+    clock: Clock
+    dest: Path
     etag: str | None = None
     got: int = 0
     signed: bool = True
@@ -243,14 +280,14 @@ class _Fetch:
                 if response.status == 200 and self.got:
                     self._restart(file)
                 if response.status not in (200, 206):
-                    self._refused(response.status, file)
+                    self._refused(answer_of(response), file)
                     return
                 self.etag = response.getheader("etag")
                 if not self._belongs(response.getheader("content-range"), response.getheader("content-length")):
                     self._restart(file)
                     self.signed = False
                     return
-                while block := response.read(min(_BLOCK, self.size - self.got)):
+                while block := response.read(self.limit.piece(min(_BLOCK, self.size - self.got))):
                     if self.stopped():
                         raise CancelledError("Cancelled")
                     self.limit.take(len(block), self.stopped)
@@ -265,13 +302,16 @@ class _Fetch:
         """Whether the answer is of a content of the expected size, from where we stopped."""
         if content_range is not None:
             return content_range == f"bytes {self.got}-{self.size - 1}/{self.size}"
-        return length is None or length == str(self.size)
+        # A network that wants a sign-in first answers with a page of its own, which has neither.
+        return length == str(self.size) or (length is None and self.etag is not None)
 
-    def _refused(self, status: int, file: BinaryIO) -> None:
-        if status in (412, 416):
+    def _refused(self, reply: Reply, file: BinaryIO) -> None:
+        if reply.status in (412, 416):
             self._restart(file)  # other content, or more than there is
-        if status == 404:
+        if reply.status == 404:
             raise SatchelError("The content is gone", "It was deleted, or replaced; look again.")
+        if (error := skewed(reply, self.clock.now_ms(), str(self.dest))) is not None:
+            raise error
         self.signed = False
 
     def _restart(self, file: BinaryIO) -> None:
@@ -322,8 +362,7 @@ def _put_in_place(part: Path, dest: Path, *, force: bool) -> None:
             if os.path.lexists(dest):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(dest)) from None
             part.rename(dest)
-        else:
-            part.unlink()
+        # The other name is cleared away last: as long as it is there it tells that the file came from here.
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(dest.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -331,6 +370,17 @@ def _put_in_place(part: Path, dest: Path, *, force: bool) -> None:
                 os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _ended_just_then(dest: Path, part: Path) -> bool:
+    """Whether an earlier run ended after it had given the file its name and before it had cleared away."""
+    for file in (part, part.with_suffix(".ranges")):
+        with contextlib.suppress(OSError):
+            if file.samefile(dest):
+                listed(file).unlink(missing_ok=True)
+                file.unlink()
+                return True
+    return False
 
 
 def _part_of(dest: Path, revision_id: str) -> Path:

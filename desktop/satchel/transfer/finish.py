@@ -13,6 +13,8 @@ from .upload import Upload
 State = TransferState
 
 _POLL_S, _LONGEST_POLL_S = 0.5, 5.0
+_LATER_S = 60.0
+"""When a service that stayed busy is told again of what was given up."""
 
 
 class Finisher:
@@ -121,8 +123,11 @@ class Aborter:
                 line.abort(upload_id)
             except ClosedError:
                 return
+            except RefusedError as error:
+                if error.kind == "busy":
+                    line.to_abort.put(upload_id, 2, _LATER_S)
             except SatchelError:
-                continue
+                line.to_abort.put(upload_id, 2, _LATER_S)
             except Exception as error:
                 line.unforeseen([], error)
 

@@ -6,8 +6,10 @@ from satchel.core.errors import DigestError, LocalFileError, SatchelError
 from satchel.core.model import PartToSign
 
 from .dial import UnreachableError
+from .digest import PartDigests, sha256_hex
 from .http1 import Reply
 from .line import Line, Stretch
+from .local import changed
 from .replies import Verdict, judge, judge_copy, refusal
 
 _LIMITS = {Verdict.SIGN_AGAIN: 5, Verdict.DAMAGED: 5, Verdict.LATER: 10}
@@ -53,6 +55,8 @@ class Outcome:
         if verdict is Verdict.REFUSED or tries[verdict] > _LIMITS[verdict]:
             raise _exhausted(verdict, reply, line.clock.now_ms(), upload.request.path)
         if verdict is Verdict.DAMAGED:
+            if not _as_signed(stretch):
+                raise changed(upload.request.path)
             line.send(stretch)
             return verdict
         # The first expired signature is nobody's fault: no pause.
@@ -94,6 +98,18 @@ class Outcome:
         stretch.url = f"{one.url}?{reply.signing_query}&{one.query}"
         stretch.headers, stretch.signed_at = one.headers, line.clock.monotonic() + delay
         line.send(stretch, delay)
+
+
+def _as_signed(stretch: Stretch) -> bool:
+    """Whether the file still has the bytes that were signed: it may have changed though its size and time did not.
+    Raises as reading it does."""
+    if stretch.payload is not None:
+        return True  # they were never read again
+    with stretch.upload.read() as file:
+        blocks = file.blocks(stretch.offset, stretch.size)
+        if stretch.part:
+            return PartDigests().part(blocks) == stretch.crc64nvme
+        return sha256_hex(blocks) == stretch.upload.digest
 
 
 def to_sign(part: int, crc64nvme: str, copy_from: int | None) -> PartToSign:

@@ -85,9 +85,9 @@ class Preparer:
 
     def _ready(self, turn: Turn) -> bool:
         upload, line = turn.upload, self._line
-        if upload.abort_first is not None:
-            self._give_up(upload, upload.abort_first)
-            upload.abort_first = None
+        while upload.abort_first:
+            self._give_up(upload, upload.abort_first[0])
+            del upload.abort_first[:1]
         found = upload.look()
         age = line.clock.now_ms() / 1000 - found.mtime_ns / 1e9
         if upload.tries["changed"] and 0 <= age < QUIET_S:
@@ -188,7 +188,8 @@ class Preparer:
                 line.finish([turn])
             elif answer.outcome == "multipart" and answer.part_size:
                 upload.parts = _parts(upload, answer.part_sizes, answer.part_size)
-                resumed = upload.stored.part_size == answer.part_size
+                # A power cut may have taken from the journal that it was ever sent.
+                resumed = upload.recalled or upload.stored.part_size == answer.part_size
                 if ledger.advance(upload, turn.epoch, State.SENDING, part_size=answer.part_size):
                     line.to_drive.put(Turn(upload, turn.epoch, resumed=resumed), upload.priority)
             elif answer.put is not None:

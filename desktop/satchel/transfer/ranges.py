@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +24,10 @@ from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
 from .dial import Dialer, HaltedError, UnreachableError
+from .http1 import MAX_REPLY, Reply
 from .limits import Limit
 from .local import writing
+from .replies import skewed
 from .wire import Wire
 
 RANGES_FROM = 16 * 1024 * 1024
@@ -33,7 +37,7 @@ _FIRST = 3
 """So many begin: against a server nearby more only share the same processor. Another joins for every slow range."""
 _SLOW_S = 0.2
 _BLOCK = 1024 * 1024
-_TICK_S = 0.05
+_TICK_S, _JOIN_S = 0.05, 1.0
 
 
 class NoRangesError(Exception):
@@ -66,9 +70,10 @@ class Ranges:
         self.file = file
         self.resumed = False
         """Whether an earlier run had left something of it."""
-        self._list = file.with_name(f"{file.name}.list")
+        self._list = listed(file)
         self._clock, self._ids, self._backoff, self._limit, self._tries = clock, ids, backoff, limit, tries
         self._changed = threading.Condition()
+        self._signing = threading.Lock()
         self._etag: str | None = None
         self._whole: set[int] = set()
         self._todo: deque[int] = deque()
@@ -108,12 +113,14 @@ class Ranges:
                 return self._digest(on_progress, on_wait, stopped)
             finally:
                 self._end()
+                # One that is just connecting, or asking the service, ends by itself and touches nothing any more.
+                end = time.monotonic() + _JOIN_S
                 for thread in threads:
-                    thread.join()
+                    thread.join(timeout=max(0.0, end - time.monotonic()))
 
     def forget(self) -> None:
         """Throw away what was fetched."""
-        for path in (self.file, self._list):
+        for path in (self._list, self.file):  # a list without its file would never be looked for again
             path.unlink(missing_ok=True)
 
     # -- what an earlier run left ----------------------------------------------------------------------------------
@@ -263,7 +270,7 @@ class Ranges:
         try:
             with wire.get(source.url, headers) as response:
                 if response.status != 206:
-                    self._refused(response.status, response.getheader("content-length"), version)
+                    self._refused(response, version)
                     return False
                 if response.getheader("content-range") != f"bytes {first}-{last}/{self._size}":
                     raise OtherContentError
@@ -277,7 +284,7 @@ class Ranges:
     def _read(self, response: Any, file: BinaryIO, number: int) -> bool:
         length, got = self._length(number), 0
         room = memoryview(bytearray(min(_BLOCK, length)))
-        while got < length and (size := response.readinto(room[: length - got])):
+        while got < length and (size := response.readinto(room[: self._limit.piece(min(len(room), length - got))])):
             self._limit.take(size, lambda: self._over)
             with writing(self.file):
                 file.write(room[:size])
@@ -293,14 +300,17 @@ class Ranges:
             if etag != self._etag:
                 raise OtherContentError
 
-    def _refused(self, status: int, length: str | None, version: int) -> None:
-        if status == 200 and length == str(self._size):
+    def _refused(self, response: http.client.HTTPResponse, version: int) -> None:
+        status = response.status
+        if status == 200 and response.getheader("content-length") == str(self._size):
             raise NoRangesError
         if status in (412, 416):
             raise OtherContentError
         if status == 404:
             raise SatchelError("The content is gone", "It was deleted, or replaced; look again.")
         if status in (400, 401, 403):
+            if (wrong := skewed(answer_of(response), self._clock.now_ms(), str(self.file))) is not None:
+                raise wrong
             try:
                 self._sign_again(version)
             except (OfflineError, BusyError) as error:
@@ -310,14 +320,17 @@ class Ranges:
 
     def _sign_again(self, version: int) -> None:
         """One of those that were refused asks for all."""
-        with self._changed:
+        # Not under the lock of all else: while the service does not answer it can still be stopped.
+        with self._signing:
             if version != self._version:
                 return
-            self._source = self._fetch_source()
-            self._version += 1
-            revision = self._source.node.revision
+            source = self._fetch_source()
+            revision = source.node.revision
             if revision is None or (revision.revision_id, revision.size) != (self._revision_id, self._size):
                 raise OtherContentError
+            with self._changed:
+                self._source = source
+                self._version += 1
 
     def _failed(self, title: str) -> None:
         """Count it, and pause. Raises `OfflineError` when nothing has come for too long."""
@@ -333,6 +346,17 @@ class Ranges:
 
     def _length(self, number: int) -> int:
         return min(RANGE, self._size - number * RANGE)
+
+
+def listed(file: Path) -> Path:
+    """Where it is written which ranges of `file` are whole."""
+    return file.with_name(f"{file.name}.list")
+
+
+def answer_of(response: http.client.HTTPResponse) -> Reply:
+    """An answer that is no content, with its body as far as an error's goes."""
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(response.status, headers, response.read(MAX_REPLY))
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -93,6 +93,11 @@ def _refusal(reply: Reply, code: str, now_ms: int, path: str) -> SatchelError:
     )
 
 
+def skewed(reply: Reply, now_ms: int, path: str) -> SatchelError | None:
+    """The error for an answer that blames this computer's clock, else None."""
+    return refusal(reply, now_ms, path) if s3_code(reply) == "RequestTimeTooSkewed" else None
+
+
 def s3_code(reply: Reply) -> str:
     found = re.search(rb"<Code>([A-Za-z0-9.]{1,64})</Code>", reply.body)
     return found[1].decode() if found else ""

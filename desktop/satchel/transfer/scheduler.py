@@ -73,8 +73,10 @@ class Uploader:
         """What an earlier run left unfinished and nobody has taken up yet, by path, oldest first."""
         for stored in store.unfinished():
             self._left.setdefault(stored.request.path, []).append(stored)
-        self._given_up = {stored.request.node_id: stored.request.upload_id for stored in store.given_up()}
+        self._given_up: dict[str, list[str]] = {}
         """What an earlier run gave up and the service has not heard of, by node: told before that is opened anew."""
+        for stored in store.given_up():
+            self._given_up.setdefault(stored.request.node_id, []).append(stored.request.upload_id)
         store.forget_done(clock.now_ms() - _DONE_MS)
         self.limit = Limit(clock, limit)
         """Bytes a second that may leave; may be changed at any time."""
@@ -99,7 +101,7 @@ class Uploader:
         ]
         left = {one.request.node_id for several in self._left.values() for one in several}
         for node_id in self._given_up.keys() - left:
-            self._line.to_abort.put(self._given_up.pop(node_id), 1)
+            self._line.to_abort.put_all([(upload_id, 1) for upload_id in self._given_up.pop(node_id)])
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in stages]
         for thread in self._threads:
             thread.start()
@@ -173,7 +175,8 @@ class Uploader:
                 return
         # Without the lock: whoever waits for the ticket is called from here.
         if self._ledger.cancel(upload):
-            self._line.to_abort.put(upload.id, 0)
+            # Also what it was to replace and has not yet: that is not opened any more.
+            self._line.to_abort.put_all([(one, 0) for one in (upload.id, *upload.abort_first)])
 
     def retry(self, upload_id: str) -> Ticket:
         """A failed upload once more, or one that waits at once. Raises `UsageError` when it is not known."""
@@ -266,7 +269,9 @@ class Uploader:
                 return upload
         left = self._left.get(request.path, [])
         for stored in [stored for stored in left if _same(stored.request, request)]:
-            if error is None and stamp == Stamp(stored.size, stored.mtime_ns):
+            unchanged = error is None and stamp == Stamp(stored.size, stored.mtime_ns)
+            # The very same request once more: its id cannot be given up and begun at once. It finds out by itself.
+            if unchanged or stored.request.upload_id == request.upload_id:
                 self._take_left(stored)
                 return self._recalled(stored)
             # The file has changed since: what was sent of it is of no use.
@@ -296,8 +301,8 @@ class Uploader:
         self._line.to_abort.put(stored.request.upload_id, 1)
 
     def _recalled(self, stored: StoredUpload) -> Upload:
-        upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True)
-        upload.abort_first = self._given_up.pop(stored.request.node_id, None)
+        upload = Upload(stored=stored, ticket=Ticket(stored.request.upload_id), may_be_open=True, recalled=True)
+        upload.abort_first = self._given_up.pop(stored.request.node_id, [])
         if stored.part_size == 0:
             upload.digest = stored.sha256
         self._paths.setdefault(stored.request.path, []).append(upload)

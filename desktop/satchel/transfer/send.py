@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satchel.core.errors import SatchelError
+from satchel.core.model import TransferState
 
 from .dial import HaltedError, UnreachableError
 from .http1 import Reply
@@ -11,6 +12,12 @@ from .outcome import Outcome
 from .replies import Verdict
 from .upload import Job
 from .wire import Wire
+
+State = TransferState
+
+WRITTEN_DOWN = 1024 * 1024
+"""Files above this are in the journal as soon as they have arrived: after a crash, asking S3 whether a smaller one is
+there costs less than many commits."""
 
 
 class Sender:
@@ -84,6 +91,8 @@ class Sender:
     def _arrived(self, stretch: Stretch) -> bool:
         line, upload, epoch = self._line, stretch.upload, stretch.epoch
         if not stretch.part:
+            if stretch.size > WRITTEN_DOWN:
+                return line.ledger.advance(upload, epoch, State.FINISHING)
             return bool(line.ledger.arrived([(upload, epoch)]))
         line.ledger.part_done(upload, stretch.upload_id, stretch.part, stretch.crc64nvme or "", stretch.size)
         return line.is_whole(upload, epoch)

@@ -151,6 +151,9 @@ class SmallSender:
         ticket = self._line.wire_gate.failures
         for _ in range(len(self._waiting)):
             stretch = self._waiting[0]
+            if not self._line.ledger.fresh(stretch.upload, stretch.epoch):
+                self._waiting.popleft()  # it must not cost the others their share of the limit
+                continue
             scheme, place, _ = split(stretch.url)
             found = next((one for one in reversed(self._idle) if one.place == (scheme, place)), None)
             if found is not None and (seconds := self._limit.try_take(stretch.size)) > 0.0:

@@ -100,8 +100,10 @@ class Upload:
     """The file's SHA-256 once it is known; stored with the next step."""
     jobs: set[Job] = field(default_factory=set)
     tries: Counter[Verdict | str] = field(default_factory=Counter)
-    abort_first: str | None = None
-    """An upload that this one replaces: given up before this one is opened."""
+    abort_first: list[str] = field(default_factory=list)
+    """Uploads that this one replaces: given up before this one is opened."""
+    recalled: bool = False
+    """Whether an earlier run began it: S3 may hold more of it than the journal knows."""
     may_be_open: bool = False
     message: str = ""
     retry_at: int | None = None
@@ -264,12 +266,14 @@ class Ledger:
         with self.lock:
             ended = [(upload, node) for upload, epoch, node in work if self.fresh(upload, epoch)]
             made = [replace(upload.stored, state=State.DONE, message="") for upload, _ in ended]
-            self.store.add(made)
-            for (upload, node), stored in zip(ended, made, strict=True):
-                self.new_epoch(upload)
-                upload.rate = 0.0
-                upload.stored = stored
+            # Before the file is done: after a crash in between nobody would know what to compare its next change with.
+            for upload, node in ended:
                 self._remember(upload, node)
+            self.store.add(made)
+            for (upload, _), stored in zip(ended, made, strict=True):
+                self.new_epoch(upload)
+                upload.stored, upload.rate = stored, 0.0
+                upload.plan, upload.parts, upload.signature = None, (), None
         for upload, node in ended:
             _settle(upload.ticket.opened, OpenedUpload(upload_id=upload.id, outcome="done", node=node))
             _settle(upload.ticket.done, node)
@@ -338,8 +342,8 @@ class Ledger:
                 part_size=0,
                 message="",
             )
-            upload.abort_first = old.request.upload_id
-            upload.may_be_open = False
+            upload.abort_first.append(old.request.upload_id)
+            upload.may_be_open = upload.recalled = False
             self.store.add([upload.stored, replace(old, state=State.CANCELLED, message="")])
             self._also[upload_id] = upload.ticket.upload_id
             epoch = upload.epoch
@@ -376,7 +380,6 @@ class Ledger:
                 self.store.remember(node.node_id, revision.revision_id, revision.size, upload.head, upload.signature)
             except JournalError:
                 log.warning("a revision could not be remembered: its next change is sent whole")
-        upload.plan, upload.parts, upload.signature = None, (), None
 
     def _end(self, upload: Upload, state: State, message: str) -> None:
         self.new_epoch(upload)

@@ -87,9 +87,8 @@ class Wire:
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
         """The answer, its body still to be read. Raises `UnreachableError`, `HaltedError`."""
         with self._translated():
-            connection, response = self._ask(url, headers)
-            self._active = connection
             done = False
+            connection, response = self._ask(url, headers)
             try:
                 with self._translated():
                     yield response
@@ -107,12 +106,16 @@ class Wire:
     # -- details ---------------------------------------------------------------------------------------------------
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        asked = _head("GET", url, headers)
         while True:
             connection, kept = self._connection(url)
+            self._active = connection  # whoever halts it need not wait for the answer
             try:
-                _socket(connection).sendall(_head("GET", url, headers))
+                self._unless_halted()
+                _socket(connection).sendall(asked)
                 return connection, self._response(connection)
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException, HaltedError):
+                self._active = None
                 self._drop(connection)
                 if not kept or self._halted:
                     raise

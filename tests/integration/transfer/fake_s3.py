@@ -70,6 +70,8 @@ class FakeS3:
         self.wire: list[tuple[str, int]] = []
         self.received = 0
         """Bytes of bodies."""
+        self.broken: list[int] = []
+        """Bytes of those that broke off."""
         self.copied: list[tuple[str, int]] = []
         self.tells_copies_checksum = True
         self.signatures: dict[str, Signature] = {}
@@ -83,6 +85,8 @@ class FakeS3:
         """Set when a fault of kind `stall` was reached."""
         self.downloads: dict[str, bytes] = {}
         self.ranges: list[str | None] = []
+        self.asked: list[tuple[str, str | None]] = []
+        """Path and range of every download."""
         self.etag = '"v1"'
         self.get_delay = 0.0
         self.fail_range: int | None = None
@@ -177,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
             with self.s3.lock:
                 self.s3.taking -= 1
 
-    def _put(self) -> None:  # noqa: PLR0912 - every way to misbehave, in one place
+    def _put(self) -> None:  # noqa: PLR0911, PLR0912 - every way to misbehave, in one place
         s3 = self.s3
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         signed = s3.signatures.get(query.get("sig", ""))
@@ -198,7 +202,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         body = self.take(length, keep=s3.keep_bytes)
-        if body is None or signed is None:
+        if body is None:
+            self.close_connection = True
+            return
+        if signed is None:
             self.error(403, "AccessDenied")
             return
         content, crc, sha = body
@@ -208,6 +215,11 @@ class _Handler(BaseHTTPRequestHandler):
         with s3.lock:
             s3.wire.append((signed.upload_id, signed.part))
             s3.received += length
+        if fault == "no-answer":
+            s3.reached.set()
+            s3.release.wait(60)
+            self.close_connection = True
+            return
         if s3.delay:
             time.sleep(s3.delay)
         if fault.isdigit():
@@ -257,8 +269,13 @@ class _Handler(BaseHTTPRequestHandler):
     def take(self, length: int, *, keep: bool) -> tuple[bytes, str, str] | None:
         crc, sha, kept, left = 0, hashlib.sha256(), bytearray(), length
         while left:
-            block = self.rfile.read(min(left, 262144))
+            try:
+                block = self.rfile.read1(min(left, 262144))  # type: ignore[attr-defined] # a buffered reader has it
+            except ConnectionError:
+                block = b""
             if not block:
+                with self.s3.lock:
+                    self.s3.broken.append(length - left)
                 return None
             left -= len(block)
             crc = checksums.crc64nvme(block, crc)
@@ -267,12 +284,13 @@ class _Handler(BaseHTTPRequestHandler):
                 kept += block
         return bytes(kept), crc_text(crc), sha.hexdigest()
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: PLR0911, PLR0912 - as for PUT
         s3 = self.s3
         content = s3.downloads.get(urlsplit(self.path).path)
         wanted = self.headers.get("range")
         with s3.lock:
             s3.ranges.append(wanted)
+            s3.asked.append((urlsplit(self.path).path, wanted))
             served = len(s3.ranges)
         if s3.get_delay:
             time.sleep(s3.get_delay)
@@ -284,6 +302,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "portal":
             self.answer(200, {}, b"<html>Welcome to our wifi</html>")
+            return
+        if fault == "portal-in-chunks":
+            self.send_response_only(200)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"20\r\n<html>Welcome to our wifi</html>\r\n0\r\n\r\n")
+            return
+        if fault == "skew":
+            self.error(403, "RequestTimeTooSkewed", date=time.time() - 1800)
+            return
+        if fault == "stall":
+            s3.reached.set()
+            s3.release.wait(60)
+            self.close_connection = True
             return
         if fault == "reset":
             self.close_connection = True
@@ -302,8 +334,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"etag": s3.etag}
         if wanted:
             headers["content-range"] = f"bytes {start}-{int(start) + len(body) - 1}/{len(content)}"
-        if fault == "cut":
+        if fault in ("cut", "stall-within"):
             self.answer(206 if wanted else 200, headers, body, send=body[: len(body) // 2])
+            if fault == "stall-within":
+                s3.reached.set()
+                s3.release.wait(60)
             self.close_connection = True
             return
         self.answer(206 if wanted else 200, headers, body)
@@ -348,6 +383,8 @@ class FakeService:
     lists_crc: bool = True
     copies: bool = True
     """Whether it takes a layout of parts; else it says so as a service does that knows no such thing."""
+    part: int = PART
+    multipart_from: int = 16 * 1024 * 1024
     latest: dict[str, str] = field(default_factory=dict)
     """The upload that holds a node's content."""
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -375,7 +412,7 @@ class FakeService:
         signed = []
         url = f"{self.s3.public or self.s3.url}/c/{upload_id}"
         for one in sign:
-            size = _sizes(upload.intent)[one.part - 1]
+            size = self._sizes(upload.intent)[one.part - 1]
             if one.copy_from is not None:
                 content = self.s3.objects[self.latest[upload.intent.node_id]]
                 source = content[one.copy_from : one.copy_from + size]
@@ -435,17 +472,20 @@ class FakeService:
         if intent.sha256 in self.held_sha:
             self.uploads[intent.upload_id] = _Open(intent, "present")
             return OpenedUpload(intent.upload_id, "present", link=link)
-        if intent.size >= 16 * 1024 * 1024:
+        if intent.size >= self.multipart_from:
             if known is None:
                 self.s3.parts[intent.upload_id] = {}
                 self.uploads[intent.upload_id] = _Open(intent, "multipart")
             taken = self.uploads[intent.upload_id].intent.part_sizes or ()
-            return OpenedUpload(intent.upload_id, "multipart", part_size=PART, part_sizes=taken, link=link)
+            return OpenedUpload(intent.upload_id, "multipart", part_size=self.part, part_sizes=taken, link=link)
         assert intent.sha256 is not None, "a small file brings its digest"
         self.uploads[intent.upload_id] = _Open(intent, "put")
         query = self._sign(intent.upload_id, 0, intent.size, intent.sha256)
         put = SignedRequest(f"{self.s3.public or self.s3.url}/c/{intent.upload_id}", query, {"if-none-match": "*"})
         return OpenedUpload(intent.upload_id, "put", put=put, link=link)
+
+    def _sizes(self, intent: UploadIntent) -> Sequence[int]:
+        return intent.part_sizes or [min(self.part, intent.size - at) for at in range(0, intent.size, self.part)]
 
     def _sign(self, upload_id: str, part: int, size: int, checksum: str, source: bytes | None = None) -> str:
         number = f"{next(self._numbers)}"
@@ -463,8 +503,8 @@ class FakeService:
             return CompleteResult(item.upload_id, "problem", problem=problem("incomplete"))
         if upload.outcome == "multipart" and upload.state != "done" and item.upload_id not in self.s3.objects:
             parts = self.s3.parts[item.upload_id]
-            sizes = _sizes(upload.intent)
-            assert all(size >= PART for size in sizes[:-1]), "S3 takes no such part"
+            sizes = self._sizes(upload.intent)
+            assert all(size >= self.part for size in sizes[:-1]), "S3 takes no such part"
             if missing := [part for part in range(1, len(sizes) + 1) if part not in parts]:
                 return CompleteResult(item.upload_id, "problem", problem=problem("incomplete", tuple(missing)))
             if self.s3.keep_bytes:
@@ -478,10 +518,6 @@ class FakeService:
         self.nodes[intent.node_id] = upload.node
         self.latest[intent.node_id] = item.upload_id
         return CompleteResult(item.upload_id, "done", node=upload.node)
-
-
-def _sizes(intent: UploadIntent) -> Sequence[int]:
-    return intent.part_sizes or [min(PART, intent.size - at) for at in range(0, intent.size, PART)]
 
 
 def crc64nvme(content: bytes) -> str:

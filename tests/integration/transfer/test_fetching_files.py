@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,13 @@ from typing import Any
 import pytest
 
 from integration.transfer.conftest import World
-from satchel.core.errors import CancelledError, DigestError, LocalFileError, OfflineError
+from integration.transfer.test_sending_files import SkippingClock
+from satchel.core.errors import CancelledError, DigestError, LocalFileError, OfflineError, SatchelError
 from satchel.core.model import ContentSource, Node, Revision
 from satchel.core.ports import SystemClock, SystemIds
-from satchel.transfer import download, safe_child
+from satchel.transfer import Limit, download, safe_child
 from satchel.transfer.backoff import Backoff
+from satchel.transfer.ranges import RANGES_FROM
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 
@@ -128,3 +133,77 @@ def test_a_link_laid_where_the_bytes_are_gathered_is_not_followed(
     with pytest.raises(LocalFileError):
         fetch(source, tmp_path / "f")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_page_of_no_said_length_is_not_taken_for_the_file(
+    world: World, source: ContentSource, tmp_path: Path
+) -> None:
+    unverified = replace(source, node=replace(source.node, revision=Revision("a" * 32, len(CONTENT), 0)))
+    world.s3.fail("portal-in-chunks")
+    assert fetch(unverified, tmp_path / "f").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), RANGES_FROM])
+def test_a_wrong_clock_is_told_with_its_offset(world: World, tmp_path: Path, size: int) -> None:
+    world.s3.downloads["/o"] = bytes(size)
+    world.s3.fail("skew", times=100)
+    source = ContentSource(f"{world.s3.url}/o", Node("b" * 32, "root", "f", "file", 1, Revision("a" * 32, size, 0)))
+    with pytest.raises(SatchelError, match="30 minutes ahead"):
+        fetch(source, tmp_path / "f")
+
+
+@pytest.mark.parametrize("size", [12_000_000, RANGES_FROM])
+@pytest.mark.parametrize("rate", [30_000, 1_000_000])
+def test_what_comes_in_ten_seconds_is_within_a_twentieth_of_the_limit(
+    world: World, tmp_path: Path, size: int, rate: int
+) -> None:
+    clock = SkippingClock()
+    counted: list[tuple[float, int]] = []
+    lock = threading.Lock()
+
+    class Counting(Limit):
+        def take(self, size: int, stopped: Callable[[], bool] = lambda: False) -> None:
+            super().take(size, stopped)
+            with lock:
+                counted.append((clock.monotonic(), size))
+
+    limit = Counting(clock, rate)
+    began = clock.monotonic()
+    world.s3.downloads["/o"] = bytes(size)
+    source = ContentSource(f"{world.s3.url}/o", Node("b" * 32, "root", "f", "file", 1, Revision("a" * 32, size, 0)))
+    with contextlib.suppress(CancelledError):
+        fetch(source, tmp_path / "f", limit=limit, stopped=lambda: clock.monotonic() - began > 10.5)
+    came = sum(size for at, size in counted if at - began <= 10)
+    assert came == pytest.approx(rate * 10, rel=0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file gets its name by renaming")
+@pytest.mark.parametrize(("size", "which"), [(len(CONTENT), 1), (RANGES_FROM, 1), (RANGES_FROM, 2)])
+def test_a_run_that_ended_between_the_name_and_clearing_away_is_ended(
+    world: World, tmp_path: Path, size: int, which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    world.s3.downloads["/o"] = bytes(size)
+    source = ContentSource(f"{world.s3.url}/o", Node("b" * 32, "root", "f", "file", 1, Revision("a" * 32, size, 0)))
+    dest = tmp_path / "f"
+    unlink, asked = Path.unlink, 0
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        nonlocal asked
+        asked += dest.exists()
+        if asked == which:
+            raise Killed
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "unlink", killed)
+        with pytest.raises(Killed):
+            fetch(source, dest)
+    assert dest.exists()
+    assert len(list(tmp_path.iterdir())) > 1
+    assert fetch(source, dest) == dest
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+    with pytest.raises(LocalFileError):
+        fetch(source, dest)

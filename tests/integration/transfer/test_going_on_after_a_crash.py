@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from integration.transfer.conftest import World, sha256
-from integration.transfer.fake_s3 import PART
+from integration.transfer.fake_s3 import PART, MemoryStore
+from satchel.core.errors import JournalError, SatchelError
 from satchel.core.model import CompleteItem, TransferState
 
 LARGE = 8 * PART
@@ -185,3 +187,103 @@ def test_an_upload_begun_anew_before_a_crash_gives_up_its_old_self_first(world: 
     again.done.result(15)
     assert world.service.aborted == [ticket.upload_id]
     assert ticket.upload_id not in world.store.rows
+
+
+def test_all_that_was_given_up_before_a_crash_is_told_however_often_the_file_had_changed(
+    world: World, until: Any
+) -> None:
+    _, ticket = crash(world, until)
+    old = world.store.rows[ticket.upload_id]
+    given_up = [old.request, *(replace(old.request, upload_id=world.ids.new_id()) for _ in range(2))]
+    anew = replace(old, request=replace(old.request, upload_id=world.ids.new_id()), part_size=0)
+    world.store.add([*(replace(old, request=one, state=TransferState.CANCELLED) for one in given_up), anew])
+
+    (again,) = world.start().resume_stored()
+
+    again.done.result(15)
+    assert sorted(world.service.aborted) == sorted(one.upload_id for one in given_up)
+    assert set(world.store.rows) == {anew.request.upload_id}
+
+
+def test_parts_are_not_sent_again_though_a_power_cut_took_their_commits(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    begun = next(state for upload_id, state in world.store.history if upload_id == ticket.upload_id)
+    world.store.rows[ticket.upload_id] = replace(world.store.rows[ticket.upload_id], state=begun, part_size=0)
+    world.store.part_rows.clear()
+
+    (again,) = world.start().resume_stored()
+
+    again.done.result(15)
+    assert begun is TransferState.WAITING
+    assert world.has(ticket.upload_id, path)
+    assert len(world.s3.wire) == 8
+
+
+def test_a_file_of_some_megabytes_that_arrived_is_not_sent_again(world: World, until: Any) -> None:
+    first, second = world.file("first", 10), world.file("second", 3_000_000)
+    asked, held, complete = threading.Event(), threading.Event(), world.service.complete_uploads
+
+    def busy_with_others(items: Any) -> Any:
+        asked.set()
+        held.wait(20)
+        return complete(items)
+
+    world.service.complete_uploads = busy_with_others  # type: ignore[method-assign]
+    uploader = world.start()
+    uploader.submit(world.request(first))
+    assert asked.wait(10)
+    ticket = uploader.submit(world.request(second))
+    until(lambda: world.store.rows[ticket.upload_id].state is TransferState.FINISHING)
+    uploader.close()
+    held.set()
+    for again in world.start().resume_stored():
+        again.done.result(15)
+    assert world.has(ticket.upload_id, second)
+    assert world.s3.wire.count((ticket.upload_id, 0)) == 1
+
+
+def test_a_crash_when_a_file_is_done_leaves_what_its_next_change_is_compared_with(world: World) -> None:
+    class Crashing(MemoryStore):
+        def add(self, uploads: Any) -> None:
+            if any(one.state is TransferState.DONE for one in uploads):
+                raise JournalError("Killed", "Just here.")
+            super().add(uploads)
+
+    world.store = Crashing()
+    request = world.request(world.file("disk.img", LARGE), origin="root")
+    with pytest.raises(SatchelError):
+        world.start().submit(request).done.result(30)
+    node = world.service.nodes[request.node_id]
+    assert node.revision is not None
+    assert world.store.signature(node.node_id, node.revision.revision_id)
+
+
+def test_two_crashes_in_a_row_lose_nothing_and_send_nothing_twice(world: World, until: Any) -> None:
+    path, ticket = crash(world, until)
+    for _ in range(2):
+        world.service.offline = True
+        uploader = world.start()
+        uploader.resume_stored()
+        uploader.close()
+    world.service.offline = False
+    (again,) = world.start().resume_stored()
+    again.done.result(15)
+    assert world.has(ticket.upload_id, path)
+    assert len(world.s3.wire) == 8
+
+
+def test_a_request_that_is_repeated_after_its_file_changed_begins_anew_under_another_id(
+    world: World, until: Any
+) -> None:
+    path, ticket = crash(world, until)
+    request = world.store.rows[ticket.upload_id].request
+    world.file("big", LARGE, seed=1)
+    os.utime(path, ns=(1, 1))
+
+    again = world.start().submit(request)
+
+    node = again.done.result(15)
+    assert node.node_id == request.node_id
+    assert list(world.s3.objects.values()) == [path.read_bytes()]
+    assert world.service.aborted == [ticket.upload_id]
+    assert not world.orphans()

@@ -365,6 +365,30 @@ def test_an_upload_paused_by_itself_stays_so_when_all_go_on(world: World) -> Non
     assert uploader.progress()[0].state is TransferState.PAUSED
 
 
+@pytest.mark.parametrize("size", [300_000, LARGE])
+@pytest.mark.parametrize("origin", ["drop", "root"])
+def test_other_bytes_are_noticed_though_size_and_time_are_as_they_were(world: World, size: int, origin: str) -> None:
+    path = world.file("f", size)
+    stamp = path.stat()
+    world.s3.fail("stall", times=5)
+    uploader = world.start(connections=1)
+    request = world.request(path, origin=origin)
+    ticket = uploader.submit(request)
+    assert world.s3.reached.wait(5)
+    world.file("f", size, seed=1)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    world.s3.faults.clear()
+    world.s3.release.set()
+    if origin == "root":
+        with pytest.raises(FileChangedError):
+            ticket.done.result(15)
+        ticket = uploader.submit(world.request(path, origin=origin, node_id=request.node_id))
+    node = ticket.done.result(15)
+    assert node.revision is not None
+    assert node.revision.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert world.contents() == {path.read_bytes(): 1}
+
+
 def test_a_failed_upload_can_be_retried(world: World) -> None:
     path = world.file("f", 1000)
     world.service.problems["f"] = "quota-exceeded"

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.transfer.conftest import World
+from satchel.core.errors import LocalFileError
+from satchel.core.model import ContentSource, Node, Revision
+from satchel.core.ports import SystemClock, SystemIds
+from satchel.engine.fetch import fetch
+from satchel.transfer import Limit
+
+FILES = {"a": b"a" * 1000, "b": b"b" * 2000, "c": b""}
+
+
+class Killed(BaseException):
+    """As nothing that is caught."""
+
+
+class Account:
+    """A folder `photos` with some files and one below."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.dies_at = ""
+        world.s3.downloads.update({f"/{name}": content for name, content in FILES.items()})
+
+    def find(self, path: str) -> Node:
+        return Node("top", None, "photos", "folder", 1)
+
+    def children(self, node_id: str) -> list[Node]:
+        if node_id == "top":
+            return [self.file("a"), Node("below", "top", "below", "folder", 1), self.file("c")]
+        return [self.file("b")]
+
+    def file(self, name: str) -> Node:
+        content = FILES[name]
+        revision = Revision(name * 32, len(content), 0, hashlib.sha256(content).hexdigest(), True)
+        return Node(name, "top", name, "file", 1, revision)
+
+    def get_content(self, node_id: str) -> ContentSource:
+        if node_id == self.dies_at:
+            raise Killed
+        return ContentSource(f"{self.world.s3.url}/{node_id}", self.file(node_id))
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    world = World(tmp_path)
+    yield Account(world)
+    world.close()
+
+
+def get(account: Any, into: Path, **changes: Any) -> str:
+    options: dict[str, Any] = {
+        "account": (account, account),
+        "clock": SystemClock(),
+        "ids": SystemIds(),
+        "force": False,
+        "limit": Limit(SystemClock()),
+        "show": lambda _row: None,
+        "stopped": lambda: False,
+    }
+    return fetch("/photos", str(into), **{**options, **changes})
+
+
+def cut_off(account: Account, into: Path, at: str) -> None:
+    account.dies_at = at
+    with pytest.raises(Killed):
+        get(account, into)
+    account.dies_at = ""
+    account.world.s3.asked.clear()
+
+
+def whole(into: Path) -> bool:
+    found = {path.relative_to(into / "photos").as_posix(): path for path in (into / "photos").rglob("*")}
+    return (
+        sorted(found) == ["a", "below", "below/b", "c"]
+        and [found[name].read_bytes() for name in ("a", "below/b", "c")] == list(FILES.values())
+        and [path.name for path in into.iterdir()] == ["photos"]
+    )
+
+
+@pytest.mark.parametrize(("at", "left"), [("a", ["/a", "/b"]), ("b", ["/b"]), ("c", [])])
+def test_a_folder_goes_on_where_it_was_cut_off(account: Account, tmp_path: Path, at: str, left: list[str]) -> None:
+    (into := tmp_path / "into").mkdir()
+    cut_off(account, into, at)
+    get(account, into)
+    assert whole(into)
+    assert [path for path, _ in account.world.s3.asked] == left
+    with pytest.raises(LocalFileError):
+        get(account, into)
+
+
+def test_a_file_that_somebody_else_put_there_stays(account: Account, tmp_path: Path) -> None:
+    (into := tmp_path / "into").mkdir()
+    cut_off(account, into, "b")
+    (into / "photos" / "c").write_text("mine")
+    with pytest.raises(LocalFileError):
+        get(account, into)
+    assert (into / "photos" / "c").read_text() == "mine"
+
+
+def test_what_replaces_takes_nothing_for_granted(account: Account, tmp_path: Path) -> None:
+    (into := tmp_path / "into").mkdir()
+    cut_off(account, into, "b")
+    (into / "photos" / "a").write_bytes(b"?" * 1000)
+    get(account, into, force=True)
+    assert whole(into)
+
+
+def test_a_folder_that_was_there_before_is_left_alone(account: Account, tmp_path: Path) -> None:
+    (into := tmp_path / "into").mkdir()
+    (into / "photos").mkdir()
+    with pytest.raises(LocalFileError):
+        get(account, into)
+    assert not list((into / "photos").iterdir())
