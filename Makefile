@@ -39,6 +39,7 @@ contract: $(VENV)/.dev
 bench: $(VENV)/.bench
 	@.ci/system-packages test
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.app
 	$(BIN)/python -m tests.bench.wire
 
 iam: $(VENV)/.dev
