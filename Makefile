@@ -41,6 +41,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.app
 	$(BIN)/python -m tests.bench.wire
+	$(BIN)/python -m tests.bench.wire.control
 
 iam: $(VENV)/.dev
 	$(BIN)/pytest tests/iam --timeout 0 -s

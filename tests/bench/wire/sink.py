@@ -16,7 +16,7 @@ _READ = 1024 * 1024
 
 
 class Sink(ThreadingHTTPServer):
-    """Takes objects and parts, and remembers of them how many bytes came and when the last did."""
+    """Takes objects and parts, and remembers of them how many bytes came and when the last did; hands out zeros."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -44,7 +44,7 @@ class _Connection(BaseHTTPRequestHandler):
         length, buffer = int(self.headers["content-length"]), memoryview(bytearray(_READ))
         left = length
         while left:
-            got = self.rfile.readinto(buffer[: min(_READ, left)])  # type: ignore[attr-defined]  # a BufferedReader
+            got = self.rfile.readinto1(buffer[: min(_READ, left)])  # type: ignore[attr-defined]  # a BufferedReader
             if not got:
                 raise ConnectionError("hung up")
             left -= got
@@ -67,6 +67,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         query = parse_qs(urlsplit(self.path).query)
+        if "size" in query:
+            self._hand_out(int(query["size"][0]))
+            return
         after = int(query["part-number-marker"][0])
         with self.server.lock:
             parts = sorted(self.server.parts.get(query["uploadId"][0], {}))
@@ -77,6 +80,17 @@ class _Connection(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.parts.clear()
         self._answer("")
+
+    def _hand_out(self, size: int) -> None:
+        """The range that is asked for, of nothing but zeros."""
+        first, last = map(int, self.headers["range"].removeprefix("bytes=").split("-"))
+        self.send_response(206)
+        self.send_header("etag", '"0"')
+        self.send_header("content-range", f"bytes {first}-{last}/{size}")
+        self.send_header("content-length", str(last - first + 1))
+        self.end_headers()
+        for at in range(first, last + 1, _READ):
+            self.wfile.write(bytes(min(_READ, last + 1 - at)))
 
     def _answer(self, body: str, **headers: str) -> None:
         self.send_response(200)

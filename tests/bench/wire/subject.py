@@ -137,7 +137,8 @@ class InProcess:
         raise NotImplementedError
 
     def abort_upload(self, upload_id: str) -> None:
-        raise NotImplementedError
+        if multipart_id := self._multiparts.get(upload_id):
+            self._ask("DELETE", f"{self._base}/{upload_id}", {"uploadId": multipart_id}, {})
 
     def _ask(self, method: str, url: str, query: dict[str, str], headers: dict[str, str], body: str = "") -> str:
         parts = urlsplit(url)
