@@ -20,7 +20,8 @@ class Begun:
     def __init__(self, top: Path, source: str) -> None:
         mark = hashlib.sha256(f"{top.name}\0{source}".encode(errors="surrogateescape")).hexdigest()[:16]
         self._path = top.with_name(f".satchel-{mark}.got")
-        self.resumed = os.path.lexists(top) and self._path.is_file()
+        self._top, self._there = top, os.path.lexists(top)
+        self.resumed = self._there and self._path.is_file()
         """Whether an earlier run left the folder, and not somebody else."""
         self._listed: set[tuple[str, ...]] = set()
         self._file: BinaryIO | None = None
@@ -59,10 +60,15 @@ class Begun:
         """These names are next. Raises `OSError`."""
         if self._file is not None and inside not in self._listed:
             self._file.write(json.dumps(inside).encode() + b"\n")
+            self._listed.add(inside)
 
     def close(self, *, done: bool) -> None:
-        """`done`: all is there, and the list is of no use any more."""
+        """`done`: all is there, and the list is of no use any more. Nor is it, nor an empty folder, when no file had
+        its turn."""
         if self._file is not None:
             self._file.close()
-            if done:
+            if done or not self._listed:
                 self.forget()
+            if not (done or self._listed or self._there):
+                with contextlib.suppress(OSError):
+                    self._top.rmdir()

@@ -161,6 +161,7 @@ def test_no_remote_name_leads_out_of_the_folder(shell: Shell, name: str) -> None
         refused(_last_line(shell.run("get", source, "-o", "into", "--force", "--json")), 1, "local-file")
 
     assert _all_files(shell.folder) == before
+    assert not list(into.iterdir())
     assert shell.run("get", shell.service.share(name), "-o", "into/safe.txt").code == 0
 
 

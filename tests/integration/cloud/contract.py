@@ -30,7 +30,8 @@ class Operation:
     @property
     def documented(self) -> set[tuple[str, ...]]:
         """Every parameter, and every field of the body: where it is, and its name."""
-        return {*self.parameters, *_fields(example(self.body, 1) if self.body else None)}
+        examples = [example(self.body, number) for number in (1, 2)] if self.body else []
+        return {*self.parameters, *_fields(examples)}
 
     def hold(self, method: str, url: str, headers: dict[str, str], body: Any) -> set[tuple[str, ...]]:
         """Fail unless the document allows this request; which of `documented` it used."""
@@ -92,6 +93,11 @@ def _made(schema: Any, number: int) -> Any:
 
 def _object(schema: Any, number: int) -> Any:
     required, fields = schema.get("required", []), schema.get("properties", {})
+    if "oneOf" in schema:  # alternatives are told apart by what they require
+        ways = [way["required"] for way in schema["oneOf"]]
+        chosen = ways.pop(number % len(ways))
+        required = [*required, *chosen]
+        fields = {name: one for name, one in fields.items() if not any(name in way for way in ways)}
     made = {name: _made(one, number) for name, one in fields.items() if number or name in required}
     if number and isinstance(schema.get("additionalProperties"), dict):
         made["any-name"] = _made(schema["additionalProperties"], number)

@@ -26,7 +26,7 @@ CALLS = {
     "getAccount": [call()],
     "openUploads": [
         call([UploadIntent(ID, OTHER, "root", "a.txt", 0, -1)]),
-        call([UploadIntent(ID, OTHER, ID, "Été", 3, 4, SHA256, OTHER, "rename", LINK)] * 100),
+        call([UploadIntent(ID, OTHER, ID, "Été", 3, 4, SHA256, OTHER, "rename", LINK, (2, 1))] * 100),
     ],
     "completeUploads": [call([CompleteItem(ID)]), call([CompleteItem(ID, SHA256, OTHER)] * 100)],
     "getUpload": [call(ID)],
@@ -34,7 +34,7 @@ CALLS = {
     "uploadParts": [
         call(ID),
         call(ID, list_after=0),
-        call(ID, sign=[PartToSign(10_000, CRC)], list_after=7, sent_bytes=0),
+        call(ID, sign=[PartToSign(10_000, CRC), PartToSign(9999, copy_from=0)], list_after=7, sent_bytes=0),
     ],
     "makeFolders": [
         call([FolderIntent(ID, "root", "Trip")]),
