@@ -193,6 +193,17 @@ def _status(engine: Any, options: argparse.Namespace, out: Output) -> int:
     return EXIT_DONE
 
 
+def _limit(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    asked = {"upload_limit": options.up, "download_limit": options.down}
+    values = {name: value for name, value in asked.items() if value is not None}
+    settings = engine.call("settings_set", **values) if values else engine.call("settings_get")
+    out.document({name: settings[name] for name in asked})
+    for word, name in (("up", "upload_limit"), ("down", "download_limit")):
+        rate = settings[name]
+        out.line(f"{word:<5} {f'{size_text(rate)} a second' if rate else 'no limit'}")
+    return EXIT_DONE
+
+
 def _diagnose(engine: Any, options: argparse.Namespace, out: Output) -> int:
     result = engine.call("diagnose", dest=str(Path(options.output or "satchel-diagnose.zip").absolute()))
     out.document(result)
@@ -261,5 +272,6 @@ def _who(account: dict[str, Any]) -> str:
 
 _COMMANDS = {
     "put": _put, "get": _get, "ls": _ls, "mkdir": _mkdir, "mv": _mv, "rm": _rm, "link": _link, "root": _root,
-    "sync": _sync, "status": _status, "diagnose": _diagnose, "login": _login, "logout": _logout, "whoami": _whoami,
+    "sync": _sync, "status": _status, "limit": _limit, "diagnose": _diagnose, "login": _login, "logout": _logout,
+    "whoami": _whoami,
 }  # fmt: skip

@@ -76,6 +76,9 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
     )
     add("sync", "Keep the folders in step").add_argument("--once", action="store_true", help="until they are, then end")
     add("status", "Say what is going on")
+    limit = add("limit", "Say, or set, how fast bytes may go, for this computer and from now on")
+    for way, words in (("--up", "sending"), ("--down", "fetching")):
+        limit.add_argument(way, type=_size, metavar="SIZE", help=f"{words}: 500kB, 5MB a second, none")
     add("diagnose", "Write a bundle for whoever helps, without names or secrets").add_argument(
         "-o", "--output", metavar="FILE"
     )

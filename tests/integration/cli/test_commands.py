@@ -294,3 +294,22 @@ def test_diagnose_writes_a_bundle_once(shell: Shell) -> None:
     assert Path(made) == shell.folder / "other.zip"
 
     assert shell.run("diagnose").code == 2, "it is there already"
+
+
+# -- limit ------------------------------------------------------------------------------------------------------------
+
+
+def test_limit_sets_what_it_is_told_and_says_both(shell: Shell) -> None:
+    assert shell.run("limit").out == "up    no limit\ndown  no limit\n"
+
+    ended = shell.run("limit", "--up", "5MB")
+    assert (ended.code, ended.out) == (0, "up    5.0 MB a second\ndown  no limit\n")
+    assert shell.json("limit", "--down", "500kB") == {"upload_limit": 5_000_000, "download_limit": 500_000}
+    assert shell.json("limit", "--up", "none") == {"upload_limit": 0, "download_limit": 500_000}
+    assert "download_limit = 500000" in next(shell.folder.rglob("settings.toml")).read_text()
+
+
+@pytest.mark.parametrize("rate", ["fast", "-1", "100"])
+def test_a_limit_that_cannot_be_is_refused_and_changes_nothing(shell: Shell, rate: str) -> None:
+    assert shell.run("limit", "--up", rate).code == 2
+    assert shell.json("limit") == {"upload_limit": 0, "download_limit": 0}
