@@ -30,7 +30,7 @@ from satchel.core.model import CompleteItem, CompleteResult, ContentSource, Node
 from satchel.core.ports import SystemClock
 from satchel.transfer import Ticket, Uploader, download
 from satchel.transfer.backoff import Backoff
-from satchel.transfer.delta import Bounds, Chunker, plan
+from satchel.transfer.delta import Bounds, plan
 from satchel.transfer.dial import UnreachableError
 from satchel.transfer.local import read_small, stamp_of
 from satchel.transfer.outcome import Outcome
@@ -173,7 +173,7 @@ class Faulty(World):
         monkeypatch.setitem(download.__globals__, "RANGES_FROM", LARGE_FROM)
         monkeypatch.setattr("satchel.transfer.ranges.RANGE", RANGE)
         monkeypatch.setattr("satchel.transfer.drive.plan", partial(plan, bounds=Bounds(PART, 2 * PART, 32 * PART)))
-        monkeypatch.setattr(Chunker.__init__, "__defaults__", (CHUNK,))
+        monkeypatch.setattr("satchel.transfer.delta._AVERAGES", (CHUNK,))
         unreachable = Outcome.unreachable
 
         def noted(outcome: Outcome, stretch: Any, ticket: int, error: UnreachableError) -> None:
@@ -342,6 +342,7 @@ def test_whatever_fails_the_bytes_arrive_and_nothing_is_left_over(
             assert times <= 1 + world.begun_anew[node_id] + (node_id == node.node_id), "begun anew without need"
         latest = {node_id: world.s3.objects.get(upload_id) for node_id, upload_id in world.service.latest.items()}
         assert latest.pop(same.node_id) is None, "it was there already"
+        assert any(intent.part_sizes for intent in world.service.intents), "some was to be copied"
         became = latest.pop(second.node_id)
         assert became in world.may_be
         assert latest.pop(node.node_id) == watched.read_bytes()
