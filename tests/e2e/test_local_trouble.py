@@ -65,8 +65,10 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running_half(state: Path) -> None
 def test_ctrl_c_while_it_deploys_is_made_good_by_the_next_up(state: Path) -> None:
     interrupted_at(state, "creating the stack")
     local.down(state)  # which loses what was under way
+    (state / "state" / "half-made").touch()
 
     assert local.up(state).running
+    assert not (state / "state" / "half-made").exists()
 
 
 def test_two_at_once_do_it_once(state: Path) -> None:

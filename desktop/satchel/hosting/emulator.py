@@ -23,8 +23,9 @@ def service(state: Path) -> process.Service:
     return process.Service(state, "cloud", "satchel.hosting.emulator")
 
 
-def start(state: Path, port: int, key: tuple[str, str]) -> None:
-    """Raises `HostingError` when it does not come up, or ministack is not installed."""
+def start(state: Path, port: int, key: tuple[str, str], *, anew: bool = False) -> None:
+    """`anew`: without anything that it kept. Raises `HostingError` when it does not come up, or ministack is not
+    installed."""
     try:
         import ministack  # noqa: F401, PLC0415 - only asked whether it is there
     except ImportError:
@@ -32,6 +33,8 @@ def start(state: Path, port: int, key: tuple[str, str]) -> None:
             "The local cloud is not installed", "Install it with: pip install 'satchel[local]'"
         ) from None
     shutil.rmtree(state / "tmp", ignore_errors=True)  # Lambda's unpacked code, left there by a hard end
+    for folder in ("state", "objects") if anew else ():
+        shutil.rmtree(state / folder, ignore_errors=True)
     service(state).start([], environment(state, port, key), lambda: healthy(port))
 
 

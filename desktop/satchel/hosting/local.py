@@ -228,7 +228,8 @@ def _started(state: Path, port: int | None, report: Report) -> _Record:
             record = replace(record, cloud_port=free_port())
         _save(state, record)
         report("starting the local cloud")
-        emulator.start(state, record.cloud_port, record.key)
+        # A first deployment that was cut off with it would be under way for ever, and nobody has used it yet.
+        emulator.start(state, record.cloud_port, record.key, anew=not record.deployed)
         record = replace(record, programs=record.programs | {"cloud": _program(emulator.service(state))})
     _save(state, record)
     return record
