@@ -120,7 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = bytearray()
         until = length // 2 if fault in ("reset within", "stall") else length
         while len(body) < until:
-            body += self.rfile.read(min(_BLOCK, until - len(body)))
+            block = self.rfile.read(min(_BLOCK, until - len(body)))
+            if not block:  # the client has hung up
+                self.close_connection = True
+                return
+            body += block
         if fault == "reset within":
             self._reset()
         elif fault in ("stall", "mute"):
