@@ -13,7 +13,7 @@ from .delta import Chunker, plan
 from .digest import PartDigests, head_digest
 from .layout import Part
 from .line import ClosedError, Line, Stretch, Turn, Window
-from .local import BLOCK
+from .local import BLOCK, changed
 from .outcome import to_sign
 from .upload import Upload
 
@@ -120,8 +120,10 @@ class Driver:
                 crc = digests.part(file.blocks(part.offset, part.size, _BLOCK))
                 if held is None or held.get(part.number) in (crc, _UNTOLD):
                     continue
-                with ledger.lock:
-                    upload.part_bytes.pop(part.number, None)
+                if part.number in held:
+                    # It had other bytes when this part was sent, whatever its time says. Sent over it, a part would be
+                    # believed by any answer, and those of two states put together if that answer was not S3's.
+                    raise changed(upload.request.path)
                 waiting.append(_Ready(part, crc))
                 if len(waiting) == _SIGN_PARTS or sum(_sent(one.part) for one in waiting) >= _SIGN_BYTES:
                     self._sign(turn, waiting, window)
@@ -165,7 +167,7 @@ class Driver:
             )
 
     def _held(self, upload: Upload) -> dict[int, str] | None:
-        """The CRC64NVME of every part that is whole at S3, as this computer or else S3 remembers it.
+        """The CRC64NVME of every part that is whole at S3, as S3 or else this computer remembers it.
 
         None when S3 has put them all together already: an earlier complete got that far.
         """
@@ -183,7 +185,7 @@ class Driver:
             for part in reply.present:
                 # An S3 that does not tell has still checked the part against what was signed for it, and that was
                 # read from the file as it is now, by size and time.
-                crc = ours.get(part.part) or part.crc64nvme or _UNTOLD
+                crc = part.crc64nvme or ours.get(part.part) or _UNTOLD
                 if part.size == sizes.get(part.part):
                     held[part.part] = crc
             if not reply.more or not reply.present:

@@ -509,8 +509,8 @@ class FakeService:
                 return CompleteResult(item.upload_id, "problem", problem=problem("incomplete", tuple(missing)))
             if self.s3.keep_bytes:
                 whole = b"".join(parts[part][0] for part in sorted(parts))  # type: ignore[misc] # bytes are kept
-                self.s3.objects[item.upload_id] = whole
                 assert hashlib.sha256(whole).hexdigest() == item.sha256
+                self.s3.objects[item.upload_id] = whole
         intent = upload.intent
         revision = Revision(item.upload_id, intent.size, intent.modified_ms, item.sha256 or intent.sha256, True)
         upload.node = Node(intent.node_id, intent.parent_id, intent.name, "file", 1, revision)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integration.transfer.conftest import World, sha256
-from integration.transfer.fake_s3 import PART, MemoryStore
+from integration.transfer.fake_s3 import PART, MemoryStore, crc64nvme
 from satchel.core.errors import JournalError, SatchelError
 from satchel.core.model import CompleteItem, TransferState
 
@@ -52,14 +52,24 @@ def test_parts_whose_answer_was_lost_are_found_at_s3(world: World, until: Any, l
     assert len(world.s3.wire) == 8
 
 
-def test_a_part_that_s3_holds_otherwise_is_sent_again(world: World, until: Any) -> None:
+@pytest.mark.parametrize("journal", ["knows nothing", "knows the old part", "was told that the new one arrived"])
+def test_parts_of_two_states_of_a_file_are_never_put_together(world: World, until: Any, journal: str) -> None:
     path, ticket = crash(world, until)
-    content, _ = world.s3.parts[ticket.upload_id][1]
-    world.s3.parts[ticket.upload_id][1] = (bytes(len(content)), "AAAAAAAAAAA=")  # type: ignore[arg-type] # bytes are kept
-    world.store.part_rows.clear()
+    stamp = path.stat()
+    world.file("big", LARGE, seed=1)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    if journal == "knows nothing":
+        world.store.part_rows.clear()
+    elif journal == "was told that the new one arrived":
+        # By a page of something in between, which had an ETag.
+        content = path.read_bytes()
+        for part in world.store.part_rows[ticket.upload_id]:
+            crc = crc64nvme(content[(part - 1) * PART : part * PART])
+            world.store.part_rows[ticket.upload_id][part] = crc
     (again,) = world.start().resume_stored()
     again.done.result(15)
-    assert world.has(ticket.upload_id, path)
+    assert world.contents() == {path.read_bytes(): 1}
+    assert world.service.aborted == [ticket.upload_id]
 
 
 def test_a_watched_file_is_adopted_when_its_folder_asks_again(world: World, until: Any) -> None:
