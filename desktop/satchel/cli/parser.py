@@ -78,7 +78,7 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
     add("status", "Say what is going on")
     limit = add("limit", "Say, or set, how fast bytes may go, for this computer and from now on")
     for way, words in (("--up", "sending"), ("--down", "fetching")):
-        limit.add_argument(way, type=_size, metavar="SIZE", help=f"{words}: 500kB, 5MB a second, none")
+        limit.add_argument(way, type=_rate, metavar="SIZE", help=f"{words}: 500kB or 2.5MB a second; none, or off")
     add("diagnose", "Write a bundle for whoever helps, without names or secrets").add_argument(
         "-o", "--output", metavar="FILE"
     )
@@ -176,11 +176,27 @@ def _size(text: str) -> int:
     """Bytes of `500MB` or `20 GB` (steps of 1,000) or `1GiB` (steps of 1,024); `none`, no limit, is 0."""
     if text.lower() == "none":
         return 0
-    found = re.fullmatch(r"([1-9][0-9]{0,14}) ?([kmgt]?)(i?)b?", text.lower())
-    size = 0 if not found else int(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " ")
-    if not 0 < size < 10**16:
+    size = _bytes(text)
+    if not size:
         raise argparse.ArgumentTypeError("a size looks like 500MB, 20GB, 1TB or none")
     return size
+
+
+def _rate(text: str) -> int:
+    """Bytes a second, typed as a size with or without `/s`; `none` or `off`, no limit, is 0."""
+    if text.lower() in ("none", "off"):
+        return 0
+    rate = _bytes(text.removesuffix("/s"))
+    if not rate:
+        raise argparse.ArgumentTypeError("a limit looks like 500kB or 2.5MB, which are bytes a second, or none")
+    return rate
+
+
+def _bytes(text: str) -> int:
+    """0 for what is no size."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([kmgt]?)(i?)b?", text.lower())
+    size = 0 if not found else round(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))
+    return size if size < 10**16 else 0
 
 
 def _amount(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def change(file: Path, values: dict[str, Any]) -> Settings:
     for key, value in values.items():
         document[key] = value
     new = document.as_string()
-    made = _checked({key: _plain(value) for key, value in document.items()}, file, new)
+    made = _checked({key: _plain(value) for key, value in document.items()}, file, new, asked=values.keys())
     draft = file.with_name(f"{file.name}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
@@ -87,13 +88,15 @@ def _plain(value: Any) -> Any:
     return value.unwrap() if hasattr(value, "unwrap") else value
 
 
-def _checked(values: dict[str, Any], file: Path, text: str) -> Settings:
+def _checked(values: dict[str, Any], file: Path, text: str, asked: Collection[str] = ()) -> Settings:
     settings = Settings()
     for name in _names():
         if name not in values:
             continue
         value = values[name]
         wish = _wish(name, value, getattr(settings, name))
+        if wish is not None and name in asked:
+            raise UsageError(f"{name} must be {wish}", "Nothing was changed.")
         if wish is not None:
             line = _line(text, name)
             raise UsageError(

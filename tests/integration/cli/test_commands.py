@@ -309,7 +309,24 @@ def test_limit_sets_what_it_is_told_and_says_both(shell: Shell) -> None:
     assert "download_limit = 500000" in next(shell.folder.rglob("settings.toml")).read_text()
 
 
-@pytest.mark.parametrize("rate", ["fast", "-1", "100"])
-def test_a_limit_that_cannot_be_is_refused_and_changes_nothing(shell: Shell, rate: str) -> None:
-    assert shell.run("limit", "--up", rate).code == 2
+def test_a_limit_may_be_typed_as_it_is_said(shell: Shell) -> None:
+    assert shell.json("limit", "--up", "2.5 MB/s", "--down", "5KiB") == {
+        "upload_limit": 2_500_000, "download_limit": 5120,
+    }  # fmt: skip
+    assert shell.run("limit", "--up", "off").out == "up    no limit\ndown  5.1 kB a second\n"
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        ("fast", "a limit looks like 500kB"),
+        ("0", "a limit looks like 500kB"),
+        ("-1", "--up"),
+        ("100", "upload_limit must be bytes a second, 4096 or more, or 0 for no limit. Nothing was changed."),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_and_changes_nothing(shell: Shell, rate: str, told: str) -> None:
+    refused = shell.run("limit", "--up", rate)
+    assert (refused.code, refused.out) == (2, "")
+    assert told in refused.err
     assert shell.json("limit") == {"upload_limit": 0, "download_limit": 0}

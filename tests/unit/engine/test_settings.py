@@ -43,7 +43,22 @@ def test_a_bad_value_names_its_line(tmp_path: Path, line: str) -> None:
 
 def test_a_bad_change_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    for values in ({"theme": "pink"}, {"nonsense": 1}):
+    for values in ({"theme": "pink"}, {"nonsense": 1}, {"upload_limit": 100}):
         with pytest.raises(UsageError):
             change(file, values)
     assert not file.exists()
+
+
+def test_a_bad_change_is_told_without_a_line_for_it_is_not_in_the_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^upload_limit must be bytes a second, 4096 or more"):
+        change(tmp_path / "settings.toml", {"upload_limit": 100})
+
+
+def test_limits_are_written_and_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("upload_limit = 5000 # the line at home\n")
+
+    change(file, {"upload_limit": 2_500_000, "download_limit": 6000})
+
+    assert file.read_text() == "upload_limit = 2500000 # the line at home\ndownload_limit = 6000\n"
+    assert (load(file).upload_limit, load(file).download_limit) == (2_500_000, 6000)
