@@ -11,7 +11,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 
 from satchel.core.errors import SatchelError
 
-from . import autostart, clipboard, notify, wording
+from . import autostart, clipboard, limits, notify, wording
 from .line import Engine, Line
 from .models import ShownTransfers, TransferModel
 from .promises import Promises
@@ -164,6 +164,11 @@ class Bridge(QObject):
     @Property(bool, notify=settingsChanged)
     def notifies(self) -> bool:
         return bool(self._settings.get("notifications", True))
+
+    @Property(dict, notify=settingsChanged)
+    def limits(self) -> dict[str, str]:
+        """By the setting's name, in MB/s, nothing for no limit."""
+        return {name: limits.shown(self._settings.get(name, 0)) for name in ("upload_limit", "download_limit")}
 
     @Property(bool, notify=doneChanged)
     def anyDone(self) -> bool:  # noqa: N802 - QML's convention
@@ -332,6 +337,31 @@ class Bridge(QObject):
             self.settingsChanged.emit()
             return
         self._ask("settings_set", then=self._take_settings, autostart=wanted)
+
+    @Slot(str, str, result=bool)
+    def setLimit(self, setting: str, text: str) -> bool:  # noqa: N802 - QML's convention
+        """`upload_limit` or `download_limit`, as typed; False, and why is told, when that is no limit."""
+        try:
+            rate = limits.read(text)
+        except ValueError as error:
+            self.toast.emit(f"“{text.strip()}” is no limit", str(error), True)
+            return False
+        if rate == self._settings.get(setting, 0):
+            self.settingsChanged.emit()  # the field shows it as it is written: nothing for 0
+            return True
+
+        def refused(error: SatchelError) -> None:
+            self._complain(error)
+            self.settingsChanged.emit()
+
+        values: dict[str, Any] = {setting: rate}
+        self._ask("settings_set", then=self._take_settings, otherwise=refused, **values)
+        return True
+
+    @Slot()
+    def readSettings(self) -> None:  # noqa: N802 - QML's convention
+        """The command line may have set some since."""
+        self._ask("settings_get", then=self._take_settings)
 
     # -- talking to the engine -----------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ def main() -> None:
         studio.show(FULL, theme)
         studio.picture(folder / f"window-{theme}.png")
         studio.show(FULL, theme, settings=True)
-        studio.picture(folder / f"settings-{theme}.png", 950, 760)
+        studio.picture(folder / f"settings-{theme}.png", 950, 880)
         studio.show(SIGNED_OUT, theme)
         studio.picture(folder / f"sign-in-{theme}.png", 950, 760)
     studio.show(FULL)

@@ -9,7 +9,15 @@ from typing import Any
 
 from satchel.core.errors import EngineError
 
-SETTINGS = {"theme": "light", "autostart": False, "notifications": True, "paused": False, "connections": 6}
+SETTINGS = {
+    "theme": "light",
+    "autostart": False,
+    "notifications": True,
+    "paused": False,
+    "connections": 6,
+    "upload_limit": 0,
+    "download_limit": 0,
+}
 ACCOUNT = {
     "state": "signed_in",
     "site": "https://files.example.com",
@@ -100,7 +108,8 @@ class FakeEngine:
         if isinstance(answer, Exception):
             raise answer
         if method == "settings_set" and answer is None:
-            return self.answers["settings_get"] | params
+            self.answers["settings_get"] = self.answers["settings_get"] | params
+            return self.answers["settings_get"]
         return answer(**params) if isinstance(answer, Callable) else answer  # type: ignore[arg-type] # is a class
 
     def stream(self, method: str, /, **params: Any) -> Iterator[tuple[str, Any]]:

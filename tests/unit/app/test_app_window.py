@@ -12,9 +12,9 @@ from PySide6.QtQuick import QQuickItem
 from PySide6.QtTest import QTest
 
 from satchel.app.main import App
-from satchel.core.errors import SignInError
+from satchel.core.errors import SignInError, UsageError
 from unit.app.conftest import items
-from unit.app.fake_engine import ACCOUNT, FakeEngine, root, row, snapshot
+from unit.app.fake_engine import ACCOUNT, SETTINGS, FakeEngine, root, row, snapshot
 
 Open = Callable[..., App]
 STATES = ("waiting", "sending", "paused", "failed", "done", "cancelled")
@@ -203,6 +203,81 @@ def test_settings_switches_say_what_is_so(open_app: Open, qtbot: Any) -> None:
     QTest.keyClick(app.window, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: toggle.property("on") is False)
     assert engine.asked("settings_set") == [{"notifications": False}]
+
+
+def test_limits_are_shown_and_set_in_megabytes_a_second(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL, settings_get=SETTINGS | {"upload_limit": 2_500_000})
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    qtbot.waitUntil(lambda: limits(app) == ("2.5", ""))
+
+    control(app, "Upload limit in MB/s").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    retyped(app, "0")
+    QTest.keyClick(app.window, Qt.Key.Key_Tab)
+    assert app.window.activeFocusItem() is control(app, "Download limit in MB/s")
+    retyped(app, "1,2")
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+
+    qtbot.waitUntil(lambda: limits(app) == ("", "1.2"))
+    assert engine.asked("settings_set") == [{"upload_limit": 0}, {"download_limit": 1_200_000}]
+
+
+def test_what_is_no_limit_is_told_and_sets_nothing(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    field = control(app, "Upload limit in MB/s")
+    field.forceActiveFocus(Qt.FocusReason.TabFocusReason)
+
+    retyped(app, "fast")
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+
+    said = "“fast” is no limit. Type a number such as 2.5, or nothing for no limit."
+    qtbot.waitUntil(lambda: any(one.text(QAccessible.Text.Name) == said for one in interfaces(app)))
+    assert field.parentItem().property("bad") is True
+    retyped(app, "3")
+    assert field.parentItem().property("bad") is False
+    assert engine.asked("settings_set") == []
+
+
+def test_a_limit_set_by_the_command_line_is_shown_when_the_settings_open(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    engine.answers["settings_get"] = SETTINGS | {"download_limit": 500_000}
+    app.window.setProperty("inSettings", True)
+    qtbot.waitUntil(lambda: limits(app) == ("", "0.5"))
+
+
+def test_what_is_typed_stays_when_another_setting_comes_back(open_app: Open, qtbot: Any) -> None:
+    app = prepared(open_app, qtbot, FakeEngine(FULL))
+    app.window.setProperty("inSettings", True)
+    control(app, "Upload limit in MB/s").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    _typed(app, "1")
+    app.bridge.notify(False)
+    qtbot.waitUntil(lambda: app.bridge.notifies is False)
+    assert limits(app) == ("1", "")
+
+
+def test_a_limit_that_could_not_be_written_is_not_shown(open_app: Open, qtbot: Any) -> None:
+    refusal = UsageError("The settings cannot be written", "No space left.")
+    app = prepared(open_app, qtbot, FakeEngine(FULL, settings_set=refusal))
+    app.window.setProperty("inSettings", True)
+    control(app, "Upload limit in MB/s").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    _typed(app, "1")
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: any("cannot be written" in one.text(QAccessible.Text.Name) for one in interfaces(app)))
+    assert limits(app) == ("", "")
+
+
+def limits(app: App) -> tuple[str, str]:
+    """What stands in the fields."""
+    up, down = control(app, "Upload limit in MB/s"), control(app, "Download limit in MB/s")
+    return str(up.property("text")), str(down.property("text"))
+
+
+def retyped(app: App, text: str) -> None:
+    QTest.keyClick(app.window, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    _typed(app, text)
 
 
 @pytest.mark.parametrize("size", [(420, 520), (950, 975)])

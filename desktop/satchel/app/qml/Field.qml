@@ -8,7 +8,10 @@ Column {
     property alias echoMode: input.echoMode
     property alias placeholder: input.placeholderText
     property alias input: input
+    property bool bad: false
     signal accepted
+    signal edited
+    signal finished
     spacing: 6
     Text { text: field.label; color: Tokens.quiet; font.pixelSize: Tokens.tiny; font.weight: Font.Medium; Accessible.ignored: true }
     TextField {
@@ -25,11 +28,13 @@ Column {
         font.pixelSize: Tokens.small + 1
         Accessible.name: field.label
         onAccepted: field.accepted()
+        onEditingFinished: field.finished()
+        onTextEdited: field.edited()
         background: Rectangle {
             radius: Tokens.smallRadius
             color: Tokens.card
-            border.width: input.activeFocus ? 2 : 1
-            border.color: input.activeFocus ? Tokens.accent : Tokens.line
+            border.width: input.activeFocus || field.bad ? 2 : 1
+            border.color: field.bad ? Tokens.bad : input.activeFocus ? Tokens.accent : Tokens.line
         }
     }
 }

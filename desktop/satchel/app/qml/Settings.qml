@@ -25,6 +25,27 @@ Flickable {
         Accessible.name: text
     }
 
+    // Enter or going on to something else sets it; Escape leaves the page and what was so.
+    // What was set is shown as it is so, though never over what somebody is typing.
+    component LimitField: Field {
+        id: limit
+        property string setting
+        property bool typing: false
+        function show() { if (!typing) text = satchel.limits[setting] }
+        width: Math.min(240, column.width)
+        placeholder: qsTr("No limit")
+        onEdited: { typing = true; bad = false }
+        onFinished: {
+            if (!typing)
+                return
+            typing = false
+            bad = !satchel.setLimit(setting, text)
+            typing = bad
+        }
+        Component.onCompleted: show()
+        Connections { target: satchel; function onSettingsChanged() { limit.show() } }
+    }
+
     Column {
         id: column
         x: Tokens.margin
@@ -90,6 +111,14 @@ Flickable {
             Toggle { text: qsTr("Tell when an upload ends and the window is closed"); on: satchel.notifies; onWished: on => satchel.notify(on) }
         }
 
+        Section { text: qsTr("Limits") }
+        Flow {
+            width: parent.width
+            spacing: 12
+            LimitField { setting: "upload_limit"; label: qsTr("Upload limit in MB/s") }
+            LimitField { setting: "download_limit"; label: qsTr("Download limit in MB/s") }
+        }
+
         Section { text: qsTr("Account") }
         Text {
             width: parent.width
@@ -101,5 +130,8 @@ Flickable {
         }
         PushButton { text: qsTr("Sign out"); onClicked: { satchel.signOut(); page.back() } }
     }
-    Component.onCompleted: backButton.forceActiveFocus()
+    Component.onCompleted: {
+        backButton.forceActiveFocus()
+        satchel.readSettings()
+    }
 }
