@@ -163,6 +163,12 @@ class FileChangedError(LocalFileError):
     retry = True
 
 
+class PlaceTakenError(LocalFileError):
+    """Something else has the name on this disk; nothing was replaced."""
+
+    code = "place-taken"
+
+
 class DigestError(SatchelError):
     """Bytes arrived other than they left, again and again."""
 
@@ -197,6 +203,7 @@ _BY_CODE: dict[str, type[SatchelError]] = {
         BusyError,
         LocalFileError,
         FileChangedError,
+        PlaceTakenError,
         DigestError,
         CancelledError,
         EngineError,

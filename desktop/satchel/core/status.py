@@ -69,7 +69,7 @@ class RootRow:
     root_id: str
     path: str
     remote_path: str
-    mode: Literal["upload-only"]
+    mode: Literal["upload-only", "two-way"]
     state: Literal["scanning", "syncing", "in_step", "paused", "offline", "attention"]
     waiting: int = 0
     held: tuple[Held, ...] = ()

@@ -60,6 +60,42 @@ class Disk(Protocol):
     def root_id(self) -> str | None:
         """The id in the watched folder's marker; None when it is not there, e.g. because a disk is not mounted."""
 
+    # Changing, for two-way folders. Nothing of the user's is ever overwritten or unlinked.
+
+    def make_folder(self, path: str) -> Entry:
+        """`PlaceTakenError` when the name is taken."""
+
+    def move(self, old: str, new: str) -> Entry:
+        """Rename a file or folder, with all that is in it, to where nothing is; the entry as it is there. Names that
+        differ only in capitals are two places also where the system takes them for one. `PlaceTakenError`."""
+
+    def trash(self, path: str, planned: Entry) -> None:
+        """Move a file to the watched folder's own trash. When it is not `planned` (size, time, file id) any more it
+        is put back, beside its name if that was taken meanwhile, and `FileChangedError` is raised."""
+
+    def trash_folder(self, path: str) -> bool:
+        """Move a folder to the trash in which nothing is left but what is ignored; False when there is more."""
+
+    def partial(self, name: str) -> str:
+        """Where bytes of a file may gather that is not whole yet: an absolute path in the marker folder, which is
+        made. `name` is any id; the same id gives the same path."""
+
+    def place(self, partial: str, path: str, planned: Entry | None) -> Entry:
+        """Give a whole file its name. What is there now is moved to the trash first, as by `trash`, if it is
+        `planned`; with None nothing may be there. `PlaceTakenError`, `FileChangedError`: then `partial` stays."""
+
+    def set_aside(self, path: str, key: str) -> None:
+        """Move a file or folder into the marker folder, under a key, to free its place for a moment."""
+
+    def bring_back(self, key: str, path: str) -> Entry:
+        """Move what was set aside to where nothing is. `PlaceTakenError`."""
+
+    def aside(self) -> dict[str, Entry]:
+        """What is set aside, by key; the entries have the names that they came with."""
+
+    def tidy(self, before_ns: int) -> None:
+        """Delete what came into the trash, and partial files last written, before this time."""
+
 
 class Watch(Protocol):
     """Collects hints until they are taken."""

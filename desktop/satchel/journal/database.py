@@ -43,7 +43,15 @@ CREATE TABLE revision (
     size INTEGER NOT NULL, head BLOB NOT NULL, signature BLOB, UNIQUE (node_id, revision_id));
 CREATE INDEX revision_by_size ON revision (size);
 """
-_STEPS = (_TABLES, _REVISIONS)
+_TWO_WAY = """
+ALTER TABLE item ADD COLUMN remote_size INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE item ADD COLUMN modified_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE item ADD COLUMN synced_revision TEXT;
+ALTER TABLE item ADD COLUMN synced_sha256 TEXT;
+ALTER TABLE item ADD COLUMN dirty INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX item_dirty ON item (root_id) WHERE dirty;
+"""
+_STEPS = (_TABLES, _REVISIONS, _TWO_WAY)
 """From an empty file to the newest format, each from the version that is its index. Never change one that was released.
 """
 SCHEMA_VERSION = len(_STEPS)

@@ -23,7 +23,11 @@ class WatchedRoot:
     account_id: str = ""
     remote_node: str | None = None
     remote_above: tuple[str, ...] = ()
-    mode: Literal["upload-only"] = "upload-only"
+    mode: Literal["upload-only", "two-way"] = "upload-only"
+
+    @property
+    def two_way(self) -> bool:
+        return self.mode == "two-way"
 
 
 class Roots:

@@ -9,6 +9,9 @@ from .database import Database
 TOP = ""
 """The `item_id` of the watched folder itself, which has no row."""
 
+AWAY = "away"
+"""The `parent_item` of a node that is not on this disk, or set aside for a moment; its `name` is its `item_id` then."""
+
 UNKNOWN = -1
 """A `size` that equals no file's: the local content must be looked at again."""
 
@@ -17,14 +20,17 @@ ItemState = Literal["intended", "live", "trashed"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One name that is, or is about to be, on both sides.
+    """One node or name, with a local and a remote half.
 
-    Local, as it was when last in step: `parent_item`, `name`, `size`, `mtime_ns`, `file_id`. Remote, as the change log
-    told: `node_id`, `remote_parent`, `remote_name`, `revision_id`, `sha256`, `sequence`, `state`. The two names differ
-    after a remote rename, which an upload-only root follows without touching the disk.
+    Local, as it was when last in step: `parent_item`, `name`, `size`, `mtime_ns`, `file_id`, and, in a two-way root,
+    which revision that was: `synced_revision`, `synced_sha256`. Remote, as the change log told: `node_id`,
+    `remote_parent`, `remote_name`, `remote_size`, `revision_id`, `sha256`, `modified_ms`, `sequence`, `state`. The two
+    differ while a remote change has not been carried out here; an upload-only root never does, and knows no nodes that
+    are not on the disk.
 
     `state` is `intended` from before the node is made until the service has said so, `trashed` while a remote delete
-    stands. `item_id` stays when a deleted node is made anew under another `node_id`.
+    stands. `item_id` stays when a deleted node is made anew under another `node_id`. `dirty` items have halves that may
+    differ: the remote side has to be carried out, or looked at.
     """
 
     item_id: str
@@ -41,6 +47,21 @@ class Item:
     revision_id: str | None = None
     sha256: str | None = None
     sequence: int = 0
+    remote_size: int = UNKNOWN
+    modified_ms: int = 0
+    synced_revision: str | None = None
+    synced_sha256: str | None = None
+    dirty: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether it has a local half."""
+        return self.parent_item != AWAY
+
+    @property
+    def edited_there(self) -> bool:
+        """Whether the service has other content than was last in step."""
+        return self.kind == "file" and self.revision_id != self.synced_revision
 
 
 class Stamp(NamedTuple):
@@ -57,11 +78,11 @@ class Stamp(NamedTuple):
 
 _COLUMNS = (
     "item_id, parent_item, name, kind, node_id, remote_parent, remote_name, size, mtime_ns, file_id, state, "
-    "revision_id, sha256, sequence"
+    "revision_id, sha256, sequence, remote_size, modified_ms, synced_revision, synced_sha256, dirty"
 )
 # Two items in one place would be a bug: it is refused, where INSERT OR REPLACE would silently drop one of them.
 _PUT = (
-    f"INSERT INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * 14}) ON CONFLICT (item_id) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * _COLUMNS.count(',')}, ?) ON CONFLICT (item_id) DO UPDATE SET "  # noqa: S608
     + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[1:])
 )
 _STAMPS = "SELECT name, kind, size, mtime_ns, file_id, state, item_id FROM item WHERE root_id = ? AND parent_item = ?"
@@ -148,7 +169,7 @@ class Tree:
 
     def _select(self, where: str, *values: str) -> list[Item]:
         sql = f"SELECT {_COLUMNS} FROM item WHERE root_id = ? AND {where}"  # noqa: S608 - constants only
-        return [Item(*row) for row in self._database.read(sql, self._root_id, *values)]
+        return [Item(*row[:-1], dirty=bool(row[-1])) for row in self._database.read(sql, self._root_id, *values)]
 
 
 def _row(item: Item) -> tuple[object, ...]:
@@ -167,4 +188,9 @@ def _row(item: Item) -> tuple[object, ...]:
         item.revision_id,
         item.sha256,
         item.sequence,
+        item.remote_size,
+        item.modified_ms,
+        item.synced_revision,
+        item.synced_sha256,
+        item.dirty,
     )

@@ -47,6 +47,15 @@ class Uploads(Protocol):
         given up, e.g. because the file was deleted meanwhile."""
 
 
+class Downloads(Protocol):
+    """Fetching bytes."""
+
+    async def fetch(self, node_id: str, dest: str, name: str) -> Node:
+        """The file's content as it is now, whole and checked, at the absolute path `dest`, with its modified time; the
+        node that it is of. What an earlier call left at `dest` is gone on with, or is that content already. `name` is
+        shown to people. Raises what a download raises; `RefusedError` of kind `not-found` when the node is gone."""
+
+
 class Blocking(Protocol):
     """Runs a blocking function away from the event loop, e.g. `lambda f: loop.run_in_executor(pool, f)`."""
 
