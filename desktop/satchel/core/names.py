@@ -64,6 +64,19 @@ def numbered(name: str, number: int) -> str:
     return stem.encode()[:room].decode(errors="ignore") + tail
 
 
+def conflicted(name: str, host: str, day: str, number: int = 1) -> str:
+    """`report (conflicted copy of HOST, 2026-11-23).pdf` for the loser of a conflict; from 2 on with the number."""
+    host = "".join(mark if mark.isalnum() or mark in "-_. " else "-" for mark in host)[:40] or "this computer"
+    parts = PurePosixPath(name)
+    stem, extension = parts.stem, parts.suffix
+    tail = f" (conflicted copy of {host}, {day}{f', {number}' if number > 1 else ''})"
+    room = MAX_NAME_BYTES - len((tail + extension).encode())
+    if room < 1:
+        stem, extension = name, ""
+        room = MAX_NAME_BYTES - len(tail.encode())
+    return stem.encode()[:room].decode(errors="ignore") + tail + extension
+
+
 def printable(name: str) -> str:
     """`name` as it can be shown and sent as JSON: bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(name).decode(errors="replace") if not name.isascii() else name

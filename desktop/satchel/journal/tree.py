@@ -23,7 +23,8 @@ class Item:
     """One node or name, with a local and a remote half.
 
     Local, as it was when last in step: `parent_item`, `name`, `size`, `mtime_ns`, `file_id`, and, in a two-way root,
-    which revision that was: `synced_revision`, `synced_sha256`. Remote, as the change log told: `node_id`,
+    which revision that was: `synced_revision`, `synced_sha256`, and which were `sent` from here lately (ids of uploads,
+    which are those of their revisions, with spaces between). Remote, as the change log told: `node_id`,
     `remote_parent`, `remote_name`, `remote_size`, `revision_id`, `sha256`, `modified_ms`, `sequence`, `state`. The two
     differ while a remote change has not been carried out here; an upload-only root never does, and knows no nodes that
     are not on the disk.
@@ -51,6 +52,7 @@ class Item:
     modified_ms: int = 0
     synced_revision: str | None = None
     synced_sha256: str | None = None
+    sent: str = ""
     dirty: bool = False
 
     @property
@@ -78,7 +80,7 @@ class Stamp(NamedTuple):
 
 _COLUMNS = (
     "item_id, parent_item, name, kind, node_id, remote_parent, remote_name, size, mtime_ns, file_id, state, "
-    "revision_id, sha256, sequence, remote_size, modified_ms, synced_revision, synced_sha256, dirty"
+    "revision_id, sha256, sequence, remote_size, modified_ms, synced_revision, synced_sha256, sent, dirty"
 )
 # Two items in one place would be a bug: it is refused, where INSERT OR REPLACE would silently drop one of them.
 _PUT = (
@@ -128,6 +130,25 @@ class Tree:
         """Items whose node lies in this folder of the service."""
         return self._select("remote_parent = ?", node_id)
 
+    def dirty(self) -> list[Item]:
+        """Items whose halves may differ."""
+        return self._select("dirty")
+
+    def wanting(self, node_id: str) -> list[Item]:
+        """Items that are to come into this folder of the service, or to change their place in it."""
+        return self._select("remote_parent = ? AND dirty AND state = 'live'", node_id)
+
+    def differing(self) -> list[Item]:
+        """Items that are not `dirty` though their halves differ: none, unless there is a bug or a lost write."""
+        sql = (
+            f"SELECT {', '.join('i.' + column for column in _COLUMNS.split(', '))} FROM item i "  # noqa: S608
+            "LEFT JOIN item p ON p.item_id = i.parent_item WHERE i.root_id = ? AND NOT i.dirty AND i.state != 'intended' "
+            "AND (i.state = 'trashed' OR i.parent_item = ? OR i.name != i.remote_name "
+            "OR (i.kind = 'file' AND i.revision_id IS NOT i.synced_revision) "
+            "OR (i.parent_item != '' AND p.node_id IS NOT i.remote_parent))"
+        )
+        return [Item(*row[:-1], dirty=bool(row[-1])) for row in self._database.read(sql, self._root_id, AWAY)]
+
     def descendants(self, item_id: str) -> Iterator[Item]:
         """All that is in a folder, folders before what is in them."""
         for item in self.children(item_id):
@@ -145,8 +166,17 @@ class Tree:
             parent = item.item_id
         return item
 
+    def is_here(self, item: Item) -> bool:
+        """Whether the item, and every folder above it, has its place on this disk."""
+        while item.parent_item != TOP:
+            above = self.get(item.parent_item)
+            if above is None:
+                return False
+            item = above
+        return True
+
     def path_of(self, item: Item) -> str:
-        """The local path, relative to the watched folder, `/`-separated."""
+        """The local path of an item that is here, relative to the watched folder, `/`-separated."""
         names = [item.name]
         while item.parent_item != TOP:
             above = self.get(item.parent_item)
@@ -192,5 +222,6 @@ def _row(item: Item) -> tuple[object, ...]:
         item.modified_ms,
         item.synced_revision,
         item.synced_sha256,
+        item.sent,
         item.dirty,
     )

@@ -5,16 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError
+from satchel.core.errors import (
+    BusyError,
+    FileChangedError,
+    NotSignedInError,
+    OfflineError,
+    PlaceTakenError,
+    RefusedError,
+    SatchelError,
+)
 from satchel.core.model import FolderIntent, FolderMade, Node, Problem
 from satchel.disk import Entry
 from satchel.journal import Item
 
-from .order import Detour, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload
+from .carry import carry_out, checked
+from .order import (
+    Adopt,
+    Clean,
+    Detach,
+    Detour,
+    Fetch,
+    Forget,
+    MakeFolder,
+    MakeHere,
+    Move,
+    MoveHere,
+    Operation,
+    SetAside,
+    Settle,
+    Step,
+    Trash,
+    TrashHere,
+    Upload,
+)
+from .plan import detached
 from .remote import Side, adopt, followed, taken_by
 
 FOLDERS_AT_ONCE = 50
 """The service's limit of one `makeFolders`."""
+
+_QUIETLY = (Upload, Fetch, Adopt, Clean)
+"""What changes neither the disk nor the service yet."""
 
 HALTING = (OfflineError, BusyError, NotSignedInError)
 """Errors that stop everything and not only the file at hand."""
@@ -22,15 +53,17 @@ HALTING = (OfflineError, BusyError, NotSignedInError)
 
 @dataclass(slots=True)
 class Outcome:
-    """`uploads` are ready to be sent; `failures` are held back, by path; `touched` are folders to look at again."""
+    """`uploads` and `fetches` are ready to go; `failures` are held back, by path; `touched` are folders to look at
+    again."""
 
     uploads: list[Upload] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
     failures: dict[str, SatchelError] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
 
 
 async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
-    """Run all but the uploads. One that is refused, or whose path `skip` names, holds back only itself and what depends
+    """Run all but the uploads and fetches. One that is refused, or whose path `skip` names, holds back only itself and what depends
     on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done until then."""
     outcome = Outcome()
     failed: set[int] = set()
@@ -38,13 +71,15 @@ async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] =
         able = [n for n in batch if not steps[n].after & failed and not skip(steps[n].operation.path)]
         failed.update(set(batch) - set(able))
         operations = [steps[number].operation for number in able]
-        outcome.touched.update(one.path.rpartition("/")[0] for one in operations if not isinstance(one, Upload))
+        outcome.touched.update(one.path.rpartition("/")[0] for one in operations if not isinstance(one, _QUIETLY))
         makes = [(n, make) for n, make in zip(able, operations, strict=True) if isinstance(make, MakeFolder)]
         if makes:
             failed |= await _make_folders(side, makes, outcome)
         for number, operation in zip(able, operations, strict=True):
             if isinstance(operation, Upload):
                 outcome.uploads.append(operation)
+            elif isinstance(operation, Fetch):
+                outcome.fetches.append(operation)
             elif not isinstance(operation, MakeFolder) and not await _alone(side, operation, outcome):
                 failed.add(number)
     await side.blocking(lambda: side.tree.put_many(one.item for one in outcome.uploads if one.item.state == "intended"))
@@ -74,6 +109,8 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
         await _single(side, operation)
     except HALTING:
         raise
+    except (FileChangedError, PlaceTakenError):
+        return False  # somebody was quicker: what is there now is looked at next
     except SatchelError as error:
         if not (isinstance(error, RefusedError) and await _yield_place(side, operation, error)):
             outcome.failures[operation.path] = error
@@ -83,6 +120,9 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
 
 async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> bool:
     """Something else has the name, or another revision is there: go on from that. False when a person must decide."""
+    if side.root.two_way:
+        await side.blocking(lambda: _give_way(side, operation, current))
+        return True
     wanted = "file" if isinstance(operation, Upload) else "folder"
     owner = await side.blocking(lambda: side.tree.by_node(current.node_id))
     if owner is not None and owner.item_id != operation.item.item_id:
@@ -100,6 +140,21 @@ async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> b
     if wanted == "folder":
         await adopt(side, operation.path, operation.item.item_id, current.node_id)
     return True
+
+
+def _give_way(side: Side, operation: Upload | MakeFolder, current: Node) -> None:
+    """In a two-way folder the first commit has the name, and the log tells of it: what is here is not this item's."""
+    tree = side.tree
+    item, owner = tree.get(operation.item.item_id), tree.by_node(current.node_id)
+    if item is None or owner is None or owner.item_id == item.item_id:
+        return  # the log has not come to it yet
+    with side.journal.transaction():
+        if isinstance(operation, MakeFolder) and owner.kind == "folder" and not owner.here:
+            tree.remove(owner.item_id)
+            place = replace(owner, item_id=item.item_id, parent_item=item.parent_item, name=item.name)
+            tree.put(replace(place, file_id=item.file_id, size=0))
+        elif item.state == "intended":
+            tree.remove(item.item_id)
 
 
 def refusal(problem: Problem | None) -> RefusedError:
@@ -145,6 +200,12 @@ async def _single(side: Side, operation: Operation) -> None:
             await side.blocking(lambda: side.tree.put(item))
         case Forget(item=item):
             await side.blocking(lambda: side.tree.remove(item.item_id))
+        case Adopt(item=item) | Clean(item=item):
+            await side.blocking(lambda: side.tree.put(checked(side, item)))
+        case Detach(item=item):
+            await side.blocking(lambda: side.tree.put(detached(side.tree.get(item.item_id) or item)))
+        case MakeHere() | MoveHere() | TrashHere() | SetAside():
+            await side.blocking(lambda: carry_out(side, operation))
         case Move(item=item, before=before):
             known = await side.blocking(lambda: side.tree.get(item.item_id))
             before = known or before
@@ -175,6 +236,8 @@ def _moved(item: Item, node: Node) -> Item:
 async def _yield_place(side: Side, operation: Operation, error: RefusedError) -> bool:
     """A move met a node that is not ours: the local file takes that node over, and its own goes to the trash with the
     next plan, because its old name is gone. A folder of ours in the way goes back to where it is here."""
+    if isinstance(operation, Move) and side.root.two_way:
+        return await _undo(side, operation, error)
     if not isinstance(operation, Move) or error.kind != "name-taken" or not isinstance(error.current, Node):
         return False
     current = error.current
@@ -188,6 +251,21 @@ async def _yield_place(side: Side, operation: Operation, error: RefusedError) ->
     if operation.item.kind == "folder":
         return await rebase(side, MakeFolder(fresh, operation.path), current)
     return await rebase(side, Upload(fresh, operation.path, Entry(fresh.name, "file", 0, 0, 0)), current)
+
+
+async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
+    """In a two-way folder a move that came too late is taken back on this disk."""
+    if error.kind not in ("name-taken", "into-itself", "not-found", "not-a-folder"):
+        return False
+
+    def record() -> None:
+        row = side.tree.get(move.item.item_id)
+        if row is not None:
+            local = {name: getattr(move.item, name) for name in ("parent_item", "name", "size", "mtime_ns", "file_id")}
+            side.tree.put(replace(row, **local, dirty=True))
+
+    await side.blocking(record)
+    return True
 
 
 async def _send_home(side: Side, owner: Item, current: Node) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from satchel.core.names import name_key
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import UNKNOWN
@@ -25,12 +27,18 @@ class Difference:
 @dataclass(slots=True)
 class Dirt:
     """What differs. `inside` lists folders that appeared, by path; `under` the items of folders that vanished, by item
-    id, both all the way down; `above` holds the items of the differing folders and of the folders above them."""
+    id, both all the way down; `above` holds the items of the differing folders and of the folders above them.
+
+    In a two-way root, `wanted` are places where something appeared and that an item from the service is to take (node
+    of the folder, name's key), and `staying` are ids of vanished folders in which the service has news.
+    """
 
     differences: list[Difference] = field(default_factory=list)
     inside: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     under: dict[str, tuple[Item, ...]] = field(default_factory=dict)
     above: dict[str, Item] = field(default_factory=dict)
+    wanted: dict[tuple[str, str], Item] = field(default_factory=dict)
+    staying: set[str] = field(default_factory=set)
 
 
 def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
@@ -41,16 +49,25 @@ def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
         for item, entry in difference.changed
         if item.item_id not in busy and digest_decides(item, entry)
     }
+    wanted: dict[str, list[Item]] = {}
+    for (_, key), one in dirt.wanted.items():
+        wanted.setdefault(key, []).append(one)
     by_file_id: dict[int, Item] = {item.file_id: item for item in _vanished_files(dirt) if item.file_id}
     for path, entry in _appeared_files(dirt):
         item = by_file_id.get(entry.file_id)
         if item is not None and not same_stamp(item, entry) and digest_decides(item, entry):
             paths.add(path)
+        # By its name alone: a few too many cost no more than their reading.
+        if any(one.sha256 and one.remote_size == entry.size for one in wanted.get(name_key(entry.name), ())):
+            paths.add(path)
     return sorted(paths)
 
 
 def digest_decides(item: Item, entry: Entry) -> bool:
-    return item.kind == "file" and item.sha256 is not None and item.size in (entry.size, UNKNOWN)
+    """Whether the file may have content that was, or is, the service's."""
+    if item.kind != "file" or item.sha256 is None:
+        return False
+    return item.size in (entry.size, UNKNOWN) or (item.edited_there and item.remote_size == entry.size)
 
 
 def same_stamp(item: Item, entry: Entry) -> bool:
@@ -59,6 +76,11 @@ def same_stamp(item: Item, entry: Entry) -> bool:
 
 def stamped(item: Item, entry: Entry) -> Item:
     return replace(item, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
+
+
+def agreed(item: Item, entry: Entry) -> Item:
+    """The item when the disk's `entry` is what the service has."""
+    return replace(stamped(item, entry), synced_revision=item.revision_id, synced_sha256=item.sha256)
 
 
 def _vanished_files(dirt: Dirt) -> Iterable[Item]:
@@ -75,6 +97,11 @@ def _appeared_files(dirt: Dirt) -> Iterable[tuple[str, Entry]]:
         )
     for folder, entries in dirt.inside.items():
         yield from ((join(folder, entry.name), entry) for entry in entries if entry.kind == "file")
+
+
+def same_spelling(one: str, other: str) -> bool:
+    """Whether two names differ at most in how their accents are written, which is the disk's own affair."""
+    return one == other or unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
 def join(folder: str, name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from satchel.core.errors import LocalFileError
+from satchel.core.names import name_key
 from satchel.core.status import Held
 from satchel.disk import Disk, Entry
 from satchel.journal import Item, Stamp, Tree
@@ -27,13 +28,14 @@ class Observation:
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
 
 
-def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None) -> Observation:
-    """Compare these folders, not what is below them; or everything, when `folders` is None.
+def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | None = None) -> Observation:
+    """Compare these folders, not what is below them; or everything, when `folders` is None. `top` is the remote node of
+    the watched folder when it is two-way.
 
     A folder that is new or gone is looked at in its nearest ancestor that is on both sides. A folder that cannot be
     read is held back with all that is in it, and counts as unchanged.
     """
-    look = _Look(disk, tree)
+    look = _Look(disk, tree, top)
     if folders is None:
         look.everything()
     else:
@@ -43,9 +45,10 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None) -> Observatio
 
 
 class _Look:
-    def __init__(self, disk: Disk, tree: Tree) -> None:
+    def __init__(self, disk: Disk, tree: Tree, top: str | None) -> None:
         self._disk = disk
         self._tree = tree
+        self._top = top
         self.seen = Observation()
 
     def anchor(self, folder: str) -> str:
@@ -120,6 +123,10 @@ class _Look:
         for lost in gone:
             if lost.kind == "folder":
                 self._walk_gone(lost)
+                if self._top is not None:
+                    self._stays(lost)
+        if self._top is not None:
+            self._want(where.item.node_id if where.item else self._top, folder, appeared)
 
     def _walk_new(self, top: str) -> None:
         waiting = [top]
@@ -137,6 +144,31 @@ class _Look:
             items = self._tree.children(folder.item_id)
             self.seen.dirt.under[folder.item_id] = tuple(items)
             waiting.extend(item for item in items if item.kind == "folder")
+
+    def _want(self, node_id: str, folder: str, appeared: Iterable[Entry]) -> None:
+        """Which of these places the service wants for something else, in folders that are to be one also below."""
+        found = {name_key(item.remote_name): item for item in self._tree.wanting(node_id)} if appeared else {}
+        for entry in appeared:
+            item = found.get(name_key(entry.name))
+            if item is None:
+                continue
+            self.seen.dirt.wanted[node_id, name_key(entry.name)] = item
+            if item.kind == entry.kind == "folder" and not item.here:
+                path = join(folder, entry.name)
+                self._want(item.node_id, path, self.seen.dirt.inside.get(path, ()))
+
+    def _stays(self, folder: Item) -> bool:
+        """Whether the service has something in a vanished folder that was never seen here."""
+        stays = False
+        for item in self._tree.in_remote_folder(folder.node_id):
+            if item.state != "live":
+                continue
+            news = not item.here or item.edited_there or item.parent_item != folder.item_id
+            if (item.kind == "folder" and self._stays(item)) or news:
+                stays = True
+        if stays:
+            self.seen.dirt.staying.add(folder.item_id)
+        return stays
 
     def _list(self, folder: str) -> tuple[Entry, ...] | None:
         try:

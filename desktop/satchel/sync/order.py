@@ -71,7 +71,90 @@ class Detour:
     path: str
 
 
-Operation = MakeFolder | Upload | Move | Trash | Settle | Forget | Detour
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Only the journal: what is on this disk under the item's name, if anything, is not the item any more. The node is
+    fetched again, beside it if need be."""
+
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Only the journal: what is on this disk is what the service has; `item` is what the journal will hold."""
+
+    item: Item
+    path: str
+
+
+# Changes of this disk, for what the service has done. `item` is as the journal will hold it; `evict` is what stands in
+# its place and is nobody's: it keeps its content under another name.
+
+
+@dataclass(frozen=True, slots=True)
+class MakeHere:
+    item: Item
+    path: str
+    evict: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveHere:
+    item: Item
+    path: str
+    before: Item
+    evict: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrashHere:
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Bring the file's content to this disk: into its place, or in place of the content before."""
+
+    item: Item
+    path: str
+    evict: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Give up a place on this disk early, for the marker folder, because operations wait for each other's places."""
+
+    item: Item
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Only the journal: the two halves were found to be the same."""
+
+    item: Item
+    path: str
+
+
+Operation = (
+    MakeFolder
+    | Upload
+    | Move
+    | Trash
+    | Settle
+    | Forget
+    | Detour
+    | Detach
+    | Adopt
+    | MakeHere
+    | MoveHere
+    | TrashHere
+    | Fetch
+    | SetAside
+    | Clean
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +167,15 @@ class Step:
 
 Place = tuple[str, str, str]
 
-_RANK: dict[type, int] = {Settle: 0, MakeFolder: 1, Detour: 2, Move: 2, Trash: 3, Forget: 3, Upload: 4}
+_RANK: dict[type, int] = {
+    **{Settle: 0, Adopt: 0, Clean: 0, Detach: 0},
+    **{MakeFolder: 1, MakeHere: 1},
+    **{Detour: 2, SetAside: 2, Move: 2, MoveHere: 2},
+    **{Trash: 3, TrashHere: 3, Forget: 3},
+    **{Upload: 4, Fetch: 4},
+}
+_MAKING = (MakeFolder, Upload, MakeHere, Fetch, Adopt, Clean)
+"""What takes nothing out of a folder."""
 
 
 def order(
@@ -104,9 +195,10 @@ class _Order:
         self._items = items
         self._refused = refused
         self._needs: list[set[int]] = [set() for _ in operations]
-        self._for_place: list[set[int]] = [set() for _ in operations]
+        # What another has to have left: its place, or on this disk also a folder. A detour is enough for these.
+        self._for_leaving: list[set[int]] = [set() for _ in operations]
         self._connect()
-        self._all = [needs | places for needs, places in zip(self._needs, self._for_place, strict=True)]
+        self._all = [needs | leaving for needs, leaving in zip(self._needs, self._for_leaving, strict=True)]
         self._blocked = [set(needed) for needed in self._all]
         self._followers: dict[int, list[int]] = {}
         for index, needed in enumerate(self._all):
@@ -126,7 +218,7 @@ class _Order:
                 index = self._tied(remaining)
                 steps.append(Step(self._detour(index), self._steps_before(index)))
                 self._done[index] = {len(steps) - 1}
-                self._release(index, places_only=True)
+                self._release(index, left_only=True)
                 continue
             _, index = heapq.heappop(self._ready)
             remaining.discard(index)
@@ -144,9 +236,9 @@ class _Order:
             before |= self._done.get(other, set())
         return frozenset(before)
 
-    def _release(self, index: int, *, places_only: bool = False) -> None:
+    def _release(self, index: int, *, left_only: bool = False) -> None:
         for follower in self._followers.get(index, ()):
-            if index not in self._blocked[follower] or (places_only and index in self._needs[follower]):
+            if index not in self._blocked[follower] or (left_only and index in self._needs[follower]):
                 continue
             self._blocked[follower].discard(index)
             if not self._blocked[follower]:
@@ -159,29 +251,31 @@ class _Order:
         drops: dict[str, int] = {}
         for index, operation in enumerate(self._operations):
             frees.update((place, index) for place in _freed(operation))
-            if isinstance(operation, MakeFolder):
+            if isinstance(operation, MakeFolder | MakeHere | Adopt):
                 makes[operation.item.item_id] = index
-            elif isinstance(operation, Move | Settle):
+            elif isinstance(operation, MoveHere) and not operation.before.here:
+                makes[operation.item.item_id] = relocates[operation.item.item_id] = index
+            elif isinstance(operation, Move | Settle | MoveHere):
                 relocates[operation.item.item_id] = index
-            elif isinstance(operation, Trash | Forget):
+            elif isinstance(operation, Trash | Forget | TrashHere):
                 drops[operation.item.item_id] = index
         for index, operation in enumerate(self._operations):
-            if not isinstance(operation, Trash | Forget):
+            if not isinstance(operation, Trash | Forget | TrashHere | Detach):
                 self._after(index, makes.get(operation.item.parent_item))
-                if isinstance(operation, MakeFolder | Upload):
+                if isinstance(operation, MakeFolder | Upload | Fetch):
                     self._after(index, relocates.get(operation.item.item_id))
                 for place in _needed(operation):
                     if frees.get(place, index) != index:
-                        self._for_place[index].add(frees[place])
-            before = operation.before if isinstance(operation, Move | Settle) else operation.item
+                        self._for_leaving[index].add(frees[place])
+            before = operation.before if isinstance(operation, Move | Settle | MoveHere) else operation.item
             for above in self._chain(before.parent_item):
                 # What is kept, or trashed on its own, leaves a folder before the folder goes.
-                if above.item_id in drops and not isinstance(operation, MakeFolder | Upload):
-                    self._after(drops[above.item_id], index)
-            if isinstance(operation, Move):
+                if above.item_id in drops and not isinstance(operation, _MAKING):
+                    self._after(drops[above.item_id], index, leaving=isinstance(operation, MoveHere))
+            if isinstance(operation, Move | MoveHere):
                 self._not_into_itself(index, operation, relocates)
 
-    def _not_into_itself(self, index: int, move: Move, relocates: Mapping[str, int]) -> None:
+    def _not_into_itself(self, index: int, move: Move | MoveHere, relocates: Mapping[str, int]) -> None:
         """A folder goes into one that was below it only after that one has come out."""
         came_out = []
         for above in self._chain(move.item.parent_item):
@@ -189,12 +283,12 @@ class _Order:
                 came_out.append(relocates[above.item_id])
             if above.item_id == move.item.item_id:
                 for other in came_out:
-                    self._after(index, other)
+                    self._after(index, other, leaving=isinstance(move, MoveHere))
                 return
 
-    def _after(self, index: int, other: int | None) -> None:
+    def _after(self, index: int, other: int | None, *, leaving: bool = False) -> None:
         if other is not None and other != index:
-            self._needs[index].add(other)
+            (self._for_leaving if leaving else self._needs)[index].add(other)
 
     def _chain(self, item_id: str) -> Iterator[Item]:
         while item_id != TOP and (item := self._items.get(item_id)) is not None:
@@ -209,12 +303,15 @@ class _Order:
         return min(
             index
             for index in remaining - self._untied
-            if any(index in self._blocked[one] - self._needs[one] for one in self._followers.get(index, ()))
+            if not isinstance(self._operations[index], TrashHere)
+            and any(index in self._blocked[one] - self._needs[one] for one in self._followers.get(index, ()))
         )
 
-    def _detour(self, index: int) -> Detour:
+    def _detour(self, index: int) -> Detour | SetAside:
         self._untied.add(index)
         operation = self._operations[index]
+        if isinstance(operation, MoveHere):
+            return SetAside(operation.before, operation.path)
         before = operation.before if isinstance(operation, Move | Settle) else operation.item
         name = f".satchel-{before.item_id}"
         remote_name = name if isinstance(operation, Move | Trash) else before.remote_name
@@ -229,8 +326,10 @@ def _freed(operation: Operation) -> list[Place]:
             return _places(before)[:1]
         case Trash(item=item):
             return _places(item)
-        case Forget(item=item):
+        case Forget(item=item) | Detach(item=item):
             return _places(item)[:1]
+        case MoveHere(before=item) | TrashHere(item=item):
+            return [_here(item)]
         case _:
             return []
 
@@ -239,10 +338,17 @@ def _needed(operation: Operation) -> list[Place]:
     match operation:
         case Move(item=item) | MakeFolder(item=item) | Upload(item=item):
             return _places(item)
-        case Settle(item=item):
+        case Settle(item=item) | Adopt(item=item):
             return _places(item)[:1]
+        case MoveHere(item=item) | MakeHere(item=item) | Fetch(item=item):
+            return [_here(item)]
         case _:
             return []
+
+
+def _here(item: Item) -> Place:
+    """The place on this disk, where names that differ only in capitals or accents may be one."""
+    return "here", item.parent_item, name_key(item.name)
 
 
 def _places(item: Item) -> list[Place]:

@@ -1,33 +1,42 @@
-"""Files on their way, beside the loop that decides."""
+"""Files on their way, out or in, beside the loop that decides."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
 
-from .order import Upload
+from .order import Fetch, Upload
+
+Sending = TypeVar("Sending", Upload, Fetch)
 
 AT_ONCE = 256
 """More than the wire takes, so that the transfer can open uploads in batches."""
 
 
-class Outbox:
-    """Sends what is put into it, `AT_ONCE` at a time. `send` says whether the file is in step then and raises nothing;
-    `sent` hears of each file after it has left `busy`."""
+class Outbox(Generic[Sending]):
+    """Sends, or fetches, what is put into it, `at_once` at a time. `send` says whether the file is in step then and
+    raises nothing; `sent` hears of each file after it has left `busy`."""
 
-    def __init__(self, send: Callable[[Upload], Awaitable[bool]], sent: Callable[[Upload, bool], None]) -> None:
-        self._send = send
-        self._sent = sent
-        self._waiting: deque[Upload] = deque()
+    def __init__(
+        self,
+        send: Callable[[Sending], Awaitable[bool]],
+        sent: Callable[[Sending, bool], None],
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._send: Callable[[Sending], Awaitable[bool]] = send
+        self._sent: Callable[[Sending, bool], None] = sent
+        self._at_once = at_once
+        self._waiting: deque[Sending] = deque()
         self._senders: set[asyncio.Task[None]] = set()
         self._paused = False
         self.busy: set[str] = set()
 
-    def put(self, uploads: Iterable[Upload]) -> None:
-        for upload in uploads:
-            self.busy.add(upload.item.item_id)
-            self._waiting.append(upload)
+    def put(self, operations: Iterable[Sending]) -> None:
+        for operation in operations:
+            self.busy.add(operation.item.item_id)
+            self._waiting.append(operation)
         self._hire()
 
     def pause(self) -> None:
@@ -56,17 +65,17 @@ class Outbox:
 
     def _hire(self) -> None:
         """As many senders as there is work for; each takes from the front until nothing is left."""
-        for _ in range(min(len(self._waiting), AT_ONCE - len(self._senders))):
+        for _ in range(min(len(self._waiting), self._at_once - len(self._senders))):
             sender = asyncio.create_task(self._work())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
 
     async def _work(self) -> None:
         while self._waiting and not self._paused:
-            upload = self._waiting.popleft()
+            operation = self._waiting.popleft()
             in_step = False
             try:
-                in_step = await self._send(upload)
+                in_step = await self._send(operation)
             finally:
-                self.busy.discard(upload.item.item_id)
-                self._sent(upload, in_step)
+                self.busy.discard(operation.item.item_id)
+                self._sent(operation, in_step)

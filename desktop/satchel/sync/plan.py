@@ -24,7 +24,15 @@ part into operations. Every rule lives here, and the same dirt, digests and ids 
    before the folder is trashed, and two that wait for each other are untied by a detour over a temporary name.
 6. When so much vanished that it looks like an accident, nothing is trashed (`mass_delete`); the rest goes on.
 
-A later two-way sync adds the same comparison of remote with synced, and operations that change the disk.
+In a two-way root this is one half: what the disk has that the service has not. `follow` is the other, and comes second:
+whatever both sides changed is settled here so that nothing is sent or deleted that the service has news of.
+
+7. A file changed on both sides is detached: its node is fetched anew, and what is here keeps its content beside it. A
+   delete here of what changed there is not sent: the node is detached, and comes back. The same content on both sides
+   is no conflict.
+8. What appeared where the service has something new is that thing, if it is a folder too or has the same content; else
+   it waits until `follow` has moved it out of the way.
+9. Of two moves of one node the later wins. A move that the service refuses is undone by `follow`.
 """
 
 from __future__ import annotations
@@ -36,10 +44,10 @@ from dataclasses import dataclass, field, replace
 from satchel.core.names import name_key
 from satchel.disk import Entry
 from satchel.journal import Item
-from satchel.journal.tree import TOP, UNKNOWN
+from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import Dirt, digest_decides, join, same_stamp, stamped
-from .order import Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
+from .dirt import Dirt, agreed, digest_decides, join, same_spelling, same_stamp, stamped
+from .order import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
 from .rules import is_mass_delete
 
 
@@ -59,6 +67,7 @@ class World:
     quiet: Callable[[str, Entry | None], bool] = lambda _path, _entry: True
     total_files: int = 0
     allow_mass_delete: bool = False
+    two_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,44 @@ class Plan:
     steps: tuple[Step, ...] = ()
     waiting: frozenset[str] = frozenset()
     mass_delete: int = 0
+    postponed: bool = False
 
 
 def plan(dirt: Dirt, world: World) -> Plan:
     return _Planner(dirt, world).run()
+
+
+def unmade(item: Item, node_id: str) -> Item:
+    """The item as it will be made anew, under another node."""
+    return replace(
+        item,
+        node_id=node_id,
+        state="intended",
+        size=UNKNOWN,
+        revision_id=None,
+        sha256=None,
+        sequence=0,
+        remote_size=UNKNOWN,
+        synced_revision=None,
+        synced_sha256=None,
+        sent="",
+        dirty=False,
+    )
+
+
+def detached(item: Item) -> Item:
+    """The item without a local half, to be brought to this disk."""
+    return replace(
+        item,
+        parent_item=AWAY,
+        name=item.item_id,
+        size=UNKNOWN,
+        mtime_ns=0,
+        file_id=0,
+        synced_revision=None,
+        synced_sha256=None,
+        dirty=True,
+    )
 
 
 class _Planner:
@@ -92,6 +135,7 @@ class _Planner:
         self._new_files: list[tuple[str, str, Entry]] = []
         self._new_folders: deque[tuple[str, str, Entry]] = deque()
         self._gone: dict[str, tuple[str, Item, bool]] = {}
+        self._postponed = False
 
     def run(self) -> Plan:
         for difference in self._dirt.differences:
@@ -108,7 +152,8 @@ class _Planner:
         for path, item, certain in self._gone.values():
             trashed += self._drop(path, item, certain)
         refused = {operation.item.item_id for operation in trashed} if mass else set()
-        return Plan(order([*self._operations, *trashed], self._items, refused), frozenset(self._waiting), mass)
+        steps = order([*self._operations, *trashed], self._items, refused)
+        return Plan(steps, frozenset(self._waiting), mass, self._postponed)
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
@@ -141,6 +186,10 @@ class _Planner:
         if item.item_id in self._world.busy:
             self._waiting.add(path)
             return
+        if self._world.two_way and same_spelling(entry.name, item.name):
+            # How a disk writes its accents is its own affair.
+            self._settle(replace(item, name=entry.name, file_id=entry.file_id), path)
+            return
         settled = entry.kind == "folder" or (same_stamp(item, entry) and item.file_id == entry.file_id)
         self._move(path, parent, entry, item, settled=settled)
         if entry.kind == "folder":
@@ -155,9 +204,13 @@ class _Planner:
             else:
                 self._settle(replace(item, file_id=entry.file_id), path)
         elif self._same_content(path, item, entry):
+            self._settle(agreed(item, entry), path)
+        elif item.edited_there and item.synced_sha256 and self._world.digests.get(path) == item.synced_sha256:
             self._settle(stamped(item, entry), path)
         elif not self._world.quiet(path, entry):
             self._waiting.add(path)
+        elif self._world.two_way and item.state == "live" and item.edited_there:
+            self._operations.append(Detach(item, path))
         elif item.state == "live":
             self._operations.append(Upload(item, path, entry))
         else:
@@ -182,6 +235,15 @@ class _Planner:
                 self._make_folder(path, parent, entry)
 
     def _make_folder(self, path: str, parent: str, entry: Entry) -> None:
+        there = self._dirt.wanted.get((self._node_of(parent), name_key(entry.name)))
+        if there is not None:
+            if there.kind == "folder" and not there.here:
+                self._adopt(replace(there, parent_item=parent, name=entry.name, file_id=entry.file_id), path)
+                self._compare(path, there.item_id, self._dirt.inside.get(path, ()), (), ())
+            else:
+                self._waiting.add(path)
+                self._postponed = True
+            return
         self._ensure(parent, path)
         made = self._new_item(parent, entry)
         self._now[made.item_id] = made
@@ -266,17 +328,41 @@ class _Planner:
         else:
             self._operations.append(Move(local, path, item))
 
+    def _adopt(self, item: Item, path: str) -> None:
+        self._now[item.item_id] = item
+        self._operations.append(Adopt(item, path))
+
     def _upload_new(self, path: str, parent: str, entry: Entry) -> None:
+        there = self._dirt.wanted.get((self._node_of(parent), name_key(entry.name)))
+        if there is not None:
+            if there.kind == "file" and not there.here and self._equal(path, there, entry):
+                self._adopt(agreed(replace(there, parent_item=parent, name=entry.name), entry), path)
+            else:
+                self._waiting.add(path)
+            return
         if not self._world.quiet(path, entry):
             self._waiting.add(path)
             return
         self._ensure(parent, path)
         self._operations.append(Upload(self._new_item(parent, entry), path, entry))
 
+    def _equal(self, path: str, there: Item, entry: Entry) -> bool:
+        if there.sha256 is not None:
+            return self._world.digests.get(path) == there.sha256
+        return (there.remote_size, there.modified_ms) == (entry.size, entry.mtime_ns // 1_000_000)
+
     def _drop(self, path: str, item: Item, certain: bool) -> list[Operation]:
-        if item.item_id in self._world.busy or not (certain or self._world.quiet(path, None)):
+        # In a folder that could not be looked into may be what is missed.
+        unsure = self._postponed or item.item_id in self._world.busy
+        if unsure or not (certain or self._world.quiet(path, None)):
             self._waiting.add(path)
             return []
+        if item.state == "live" and (item.item_id in self._dirt.staying or (self._world.two_way and item.edited_there)):
+            kept: list[Operation] = [Detach(item, path)]
+            for below in self._dirt.under.get(item.item_id, ()):
+                if below.item_id not in self._now:
+                    kept += self._drop(join(path, below.name), below, certain=True)
+            return kept
         dropped: list[Operation] = [Forget(item, path) if item.state == "trashed" else Trash(item, path)]
         # What a remote move took out of the folder does not go with it.
         waiting = [item]
@@ -286,7 +372,8 @@ class _Planner:
                 if below.item_id in self._now:
                     continue
                 if below.state == "live" and below.remote_parent != folder.node_id:
-                    dropped.insert(0, Trash(below, join(path, below.name)))
+                    stays = self._world.two_way and below.edited_there
+                    dropped.insert(0, (Detach if stays else Trash)(below, join(path, below.name)))
                 waiting.append(below)
         return dropped
 
@@ -315,17 +402,8 @@ class _Planner:
     def _anew(self, item: Item) -> Item:
         """The item as it will be made again: under a new node where the old one is in the trash."""
         node_id = self._world.new_id() if item.state == "trashed" else item.node_id
-        return replace(
-            item,
-            node_id=node_id,
-            state="intended",
-            remote_parent=self._node_of(item.parent_item),
-            remote_name=item.name,
-            size=UNKNOWN,
-            revision_id=None,
-            sha256=None,
-            sequence=0,
-        )
+        parent = self._node_of(item.parent_item)
+        return replace(unmade(item, node_id), remote_parent=parent, remote_name=item.name)
 
     def _new_item(self, parent: str, entry: Entry) -> Item:
         made = self._world.new_id()

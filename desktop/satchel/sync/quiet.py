@@ -67,5 +67,8 @@ class Quiet:
             )
         return max(0.0, known.since + known.wait - now)
 
+    def clear(self) -> None:
+        self._seen.clear()
+
     def forget(self, path: str) -> None:
         self._seen.pop(path, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from satchel.core.errors import LocalFileError, RefusedError
 from satchel.core.model import ChangePage, FolderIntent, Node
-from satchel.core.names import name_key
+from satchel.core.names import conflicted, name_key
 from satchel.disk import Disk, Entry
 from satchel.journal import Item, Journal, Tree, WatchedRoot
 from satchel.journal.tree import TOP, UNKNOWN
@@ -25,6 +25,8 @@ class Side:
     remote: Remote
     blocking: Blocking
     new_id: Callable[[], str]
+    conflicted: Callable[[str, int], str] = lambda name, number: conflicted(name, "this computer", "", number)
+    """The name of a conflicted copy, and of the second, third ... when that is taken."""
 
     @property
     def tree(self) -> Tree:
@@ -131,6 +133,8 @@ def followed(item: Item, node: Node) -> Item:
         remote_name=node.name,
         revision_id=revision.revision_id if revision else None,
         sha256=revision.sha256 if revision else None,
+        remote_size=revision.size if revision else UNKNOWN,
+        modified_ms=revision.modified_ms if revision else 0,
         sequence=node.sequence,
     )
 

@@ -1,6 +1,7 @@
 """Keeping one watched folder in step: the control loop.
 
-hints -> a moment's patience -> look at the dirty folders -> plan -> apply -> send
+hints -> a moment's patience -> the log -> look at the dirty folders -> plan -> apply -> send
+                                        -> in a two-way folder then: the news -> follow -> apply -> fetch
 
 One coroutine decides; files are sent beside it, so that a long upload holds nothing up. Whatever is not finished (not
 quiet yet, refused, on its way) stays dirty and is looked at again. A full rescan runs on a period, after waking up and
@@ -13,12 +14,14 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from satchel.core.errors import BusyError, FileChangedError, LocalFileError, OfflineError, SatchelError
+from satchel.core.names import conflicted
 from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
 from satchel.core.status import Held, RootRow
 from satchel.disk import Disk, LocalDisk, Watch, watch
@@ -27,11 +30,13 @@ from satchel.journal import Journal, WatchedRoot
 from .apply import apply
 from .dirt import doubtful
 from .failures import Failures
+from .following import Following
+from .mirror import mirror
 from .observe import digests, observe, relative
 from .order import Upload
 from .outbox import Outbox
 from .plan import World, plan
-from .ports import Blocking, Remote, Uploads
+from .ports import Blocking, Downloads, Remote, Uploads
 from .quiet import Quiet
 from .remote import Side, find_top, pull
 from .rules import held_deletes
@@ -50,10 +55,17 @@ RESCAN_BLIND = 60.0
 """Seconds between full rescans, with working events and without."""
 
 PULL = 300.0
-"""Seconds between looks at the change log while nothing happens here."""
+PULL_AT_WORK = 15.0
+"""Seconds between looks at the change log while nothing happens here, and, in a two-way folder, while people work."""
+
+AT_WORK = 600.0
+"""Seconds after a change, here or there, for which people are taken to be at work."""
 
 FAILED_LONGEST = 60.0
 """Seconds until a whole turn that failed is tried again, at most."""
+
+POSTPONED = 1.0
+"""Seconds until another look, when a folder has to be moved out of the way first."""
 
 TICK = 30.0
 """The longest single wait, so that a sleep of the machine is noticed soon after."""
@@ -67,7 +79,8 @@ WatchFactory = Callable[[Path, Callable[[], None]], Watch]
 class RootSync:
     """Everything that keeps one root in step. Use it from one event loop; `on_change` is called when `status` differs.
 
-    `blocking` runs disk and journal work; `sleep` and `clock` are injected so that a test can own time.
+    `downloads` are needed for a two-way root; `host` names this computer in conflicted copies. `blocking` runs disk and
+    journal work; `sleep` and `clock` are injected so that a test can own time.
     """
 
     def __init__(
@@ -78,6 +91,8 @@ class RootSync:
         uploads: Uploads,
         *,
         blocking: Blocking,
+        downloads: Downloads | None = None,
+        host: str = "",
         disk: Disk | None = None,
         watcher: WatchFactory | None = watch,
         clock: Clock | None = None,
@@ -87,7 +102,9 @@ class RootSync:
     ) -> None:
         self._clock = clock or SystemClock()
         self._ids = ids or SystemIds()
-        self._side = Side(root, journal, disk or LocalDisk(Path(root.path)), remote, blocking, self._ids.new_id)
+        own_disk: Disk = disk or LocalDisk(Path(root.path))
+        self._side = Side(root, journal, own_disk, remote, blocking, self._ids.new_id, self._conflicted)
+        self._host = host or "this computer"
         self._uploads = uploads
         self._watcher = watcher
         self._watch: Watch | None = None
@@ -95,7 +112,7 @@ class RootSync:
         self._on_change = on_change
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._outbox = Outbox(self._send, self._sent)
+        self._outbox: Outbox[Upload] = Outbox(self._send, self._sent)
         self._sent_in: set[str] = set()
         self._dirty: set[str] = set()
         self._later: set[str] = set()
@@ -103,8 +120,14 @@ class RootSync:
         self._full = True
         self._quiet = Quiet()
         self._failures = Failures(self._ids.jitter)
+        self._following: Following | None = None
+        if root.two_way:
+            if downloads is None:
+                raise ValueError("a two-way root needs downloads")
+            self._following = Following(downloads, self._clock, Failures(self._ids.jitter), self._quiet, self._fetched)
         self._scan_at = 0.0
         self._pull_at = 0.0
+        self._at_work_until = 0.0
         self._look_at = math.inf
         self._attempts = 0
         self._held: dict[str, tuple[Held, ...]] = {}
@@ -142,34 +165,59 @@ class RootSync:
             await self._turn()
             if self._offline or self._trouble is not None:
                 break
-            if self._outbox.working:
-                await self._outbox.some_done()
-            elif not self._dirty and not self._full:
-                if not self._waiting or math.isinf(self._look_at):
+            following = self._following
+            if self._outbox.working or (following is not None and following.inbox.working):
+                await self._some_done()
+            elif not self._dirty and not self._full and self._pull_at > 0:
+                again = min(self._look_at, following.due if following is not None else math.inf)
+                if not (self._waiting or (following is not None and following.waiting)) or math.isinf(again):
                     break
-                await self._sleep(max(0.01, self._look_at - self._clock.monotonic()))
+                await self._sleep(max(0.01, again - self._clock.monotonic()))
         return self.status()
+
+    async def _some_done(self) -> None:
+        """Wait until there is less to send or to fetch."""
+        waits = [asyncio.ensure_future(self._outbox.some_done())] if self._outbox.working else []
+        if self._following is not None and self._following.inbox.working:
+            waits.append(asyncio.ensure_future(self._following.inbox.some_done()))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def rescan(self) -> None:
         """Look at everything soon."""
         self._full = True
         self._wake.set()
 
+    def remote_changed(self) -> None:
+        """Somebody said that the change log has grown: look at it now."""
+        self._pull_at = 0.0
+        self._wake.set()
+
     def pause(self) -> None:
         """Start nothing new; files on their way are the transfer's to pause."""
         self._paused = True
         self._outbox.pause()
+        if self._following is not None:
+            self._following.inbox.pause()
         self._on_change()
 
     def resume(self) -> None:
         self._paused = False
         self._outbox.resume()
+        if self._following is not None:
+            self._following.inbox.resume()
         self.rescan()
         self._on_change()
 
     def retry(self) -> None:
         """Try what failed again, now: somebody asked, or signed in."""
         self._failures.try_all_again()
+        if self._following is not None:
+            self._following.failures.try_all_again()
+            self._following.soon()
         self._look_at = 0.0
         self.rescan()
 
@@ -181,6 +229,8 @@ class RootSync:
     async def close(self) -> None:
         """Stop watching and sending; the journal knows how to go on."""
         await self._outbox.close()
+        if self._following is not None:
+            await self._following.inbox.close()
         if self._watch is not None:
             watching, self._watch = self._watch, None
             await self._side.blocking(watching.close)
@@ -188,6 +238,12 @@ class RootSync:
     def status(self) -> RootRow:
         root = self._side.root
         held = [*relative(self._held), *self._failures.held()]
+        following, waiting = self._following, len(self._outbox.busy) + len(self._waiting)
+        if following is not None:
+            held += [*following.held, *following.failures.held()]
+            waiting += len(following.inbox.busy) + following.waiting
+            if following.mass_delete:
+                held.insert(0, held_deletes(following.mass_delete))
         if self._mass_delete:
             held.insert(0, held_deletes(self._mass_delete))
         if self._trouble is not None:
@@ -199,7 +255,7 @@ class RootSync:
             root.remote_path,
             root.mode,
             self._state(held),
-            waiting=len(self._outbox.busy) + len(self._waiting),
+            waiting=waiting,
             held=tuple([*held, blind] if blind is not None else held),
             last_full_scan_ms=self._last_full_scan_ms,
         )
@@ -249,24 +305,56 @@ class RootSync:
         now = self._clock.monotonic()
         full = self._full or now >= self._scan_at
         folders = self._dirty | (self._later if self._dirty or now >= self._look_at else set())
-        if not full and not folders and now < self._pull_at:
+        following = self._following
+        if not full and not folders and now < self._pull_at and (following is None or now < following.due):
             return
         await self._check_place()
-        if self._side.root.remote_node is None:
-            self._side = await find_top(self._side)
-        while not await pull(self._side):
-            self._side = await find_top(replace(self._side, root=replace(self._side.root, remote_node=None)))
-        self._pull_at = now + PULL
+        await self._read_log()
+        if following is not None:
+            await following.prepare(self._side)
         if full or folders:
             await self._bring_in_step(None if full else folders)
+        if following is not None and self._clock.monotonic() >= following.due:
+            await following.turn(
+                self._side,
+                busy=frozenset(self._outbox.busy),
+                total_files=await self._side.blocking(self._side.tree.count_files),
+                allow_mass_delete=self._allow_mass_delete,
+            )
+            self._dirty |= following.touched
+            following.touched = set()
+        await self._conclude()
+
+    async def _read_log(self) -> None:
+        if self._side.root.remote_node is None:
+            self._side = await find_top(self._side)
+        read, following = (pull, None) if self._following is None else (mirror, self._following)
+        before = await self._cursor()
+        # A call of `remote_changed` while this reads asks for another look.
+        self._pull_at = math.inf
+        while not await read(self._side):
+            self._side = await find_top(replace(self._side, root=replace(self._side.root, remote_node=None)))
+        now = self._clock.monotonic()
+        if following is not None and await self._cursor() != before:
+            following.soon()
+            self._at_work_until = now + AT_WORK
+        at_work = following is not None and now < self._at_work_until
+        self._pull_at = min(self._pull_at, now + (PULL_AT_WORK if at_work else PULL))
+
+    async def _cursor(self) -> int | None:
+        return await self._side.blocking(lambda: self._side.journal.roots.cursor(self._side.root.root_id))
 
     async def _bring_in_step(self, folders: set[str] | None) -> None:
         side = self._side
         self._full, self._dirty = False, self._dirty - (folders or self._dirty)
         # Taken before looking: what arrives meanwhile would be seen half here and half there.
-        busy = frozenset(self._outbox.busy)
-        seen = await side.blocking(lambda: observe(side.disk, side.tree, folders))
+        following = self._following
+        busy = frozenset(self._outbox.busy | (following.inbox.busy if following is not None else set()))
+        top = side.top if following is not None else None
+        seen = await side.blocking(lambda: observe(side.disk, side.tree, folders, top))
         if folders is None:
+            if following is not None:
+                await following.compare_all(side)
             self._held = seen.held
             self._last_full_scan_ms = self._clock.now_ms()
             blind = self._watch is None or self._watch.problem is not None
@@ -282,6 +370,7 @@ class RootSync:
             quiet=waiting.quiet,
             total_files=await side.blocking(side.tree.count_files),
             allow_mass_delete=self._allow_mass_delete,
+            two_way=following is not None,
         )
         made = await side.blocking(lambda: plan(seen.dirt, world))
         self._mass_delete = made.mass_delete
@@ -295,16 +384,26 @@ class RootSync:
         self._later = {_above(path) for path in made.waiting | waiting.blocked}
         if made.mass_delete:
             self._later.update(difference.folder for difference in seen.dirt.differences)
-        self._look_at = self._clock.monotonic() + waiting.soonest
+        self._look_at = self._clock.monotonic() + min(waiting.soonest, POSTPONED if made.postponed else math.inf)
+        if following is not None and (made.steps or made.waiting):
+            following.soon()
+            self._at_work_until = now + AT_WORK
         planned = {step.operation.path for step in made.steps} | made.waiting
         for path in self._failures.paths():
             if (folders is None or _above(path) in folders) and path not in planned:
                 self._failures.clear(path)
+
+    async def _conclude(self) -> None:
+        """Whether all is done that can be."""
+        following = self._following
         self._settled = not (self._dirty or self._waiting or self._outbox.busy or self._full)
+        if following is not None:
+            self._settled = self._settled and following.settled
         if self._settled:
-            self._quiet, self._allow_mass_delete = Quiet(), False
+            self._allow_mass_delete = False
+            self._quiet.clear()
             if not self._tidied and not self._failures.paths():
-                await self._uploads.give_up_left(side.root.root_id)
+                await self._uploads.give_up_left(self._side.root.root_id)
                 self._tidied = True
 
     def _take_hints(self) -> None:
@@ -337,9 +436,21 @@ class RootSync:
             self._dirty |= self._sent_in
             self._sent_in = set()
         self._settled = False
+        if not in_step and self._following is not None:
+            self._pull_at = 0.0  # somebody else may have been quicker: the log tells
         if self._dirty:
             self._wake.set()
         self._on_change()
+
+    def _fetched(self, _in_step: bool) -> None:
+        self._settled = False
+        if self._following is not None and self._following.due <= self._clock.monotonic():
+            self._wake.set()
+        self._on_change()
+
+    def _conflicted(self, name: str, number: int) -> str:
+        day = time.strftime("%Y-%m-%d", time.localtime(self._clock.now_ms() / 1000))
+        return conflicted(name, self._host, day, number)
 
     async def _send(self, upload: Upload) -> bool:
         """Whether the file is in step now, as far as is known."""
@@ -374,7 +485,7 @@ class RootSync:
 
     async def _wait(self) -> None:
         """Until something happened here or is due; notices when the machine slept meanwhile."""
-        due = [self._scan_at, self._pull_at, self._look_at]
+        due = [self._scan_at, self._pull_at, self._look_at, self._following.due if self._following else math.inf]
         if self._full or self._dirty:
             due.append(self._look_at if self._offline or self._trouble else 0.0)
             due = due[-1:]

@@ -10,9 +10,14 @@ from satchel.disk import Entry
 from satchel.journal.tree import UNKNOWN
 
 from .apply import rebase
+from .carry import checked
 from .order import Upload
 from .ports import Uploads
 from .remote import Side, followed
+
+
+_SENT_KEPT = 3
+"""Uploads of one file that may be known to the service without us knowing it."""
 
 
 async def send(side: Side, uploads: Uploads, operation: Upload) -> bool:
@@ -22,8 +27,11 @@ async def send(side: Side, uploads: Uploads, operation: Upload) -> bool:
     differ. Raises what else the upload raises.
     """
     item = operation.item
+    upload_id = side.new_id()
+    if side.root.two_way:
+        await side.blocking(lambda: _note(side, item.item_id, upload_id))
     request = UploadRequest(
-        upload_id=side.new_id(),
+        upload_id=upload_id,
         path=side.disk.absolute(operation.path),
         node_id=item.node_id,
         parent_id=item.remote_parent,
@@ -41,6 +49,13 @@ async def send(side: Side, uploads: Uploads, operation: Upload) -> bool:
     return await side.blocking(lambda: _record(side, operation, node))
 
 
+def _note(side: Side, item_id: str, upload_id: str) -> None:
+    """If the answer is lost, the log's news of this revision is no news."""
+    item = side.tree.get(item_id)
+    if item is not None:
+        side.tree.put(replace(item, sent=" ".join([*item.sent.split()[-_SENT_KEPT + 1 :], upload_id])))
+
+
 async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
     if error.kind in ("name-taken", "revision-conflict") and isinstance(error.current, Node):
         return await rebase(side, operation, error.current)
@@ -56,10 +71,17 @@ def _record(side: Side, operation: Upload, node: Node) -> bool:
         item = side.tree.get(operation.item.item_id)
         if item is None:
             return False  # deleted meanwhile, with its folder
-        sent = replace(followed(item, node), node_id=node.node_id, state="live", size=UNKNOWN)
+        if node.sequence < item.sequence:
+            # The log was quicker, and knows more.
+            known = item.revision_id == node.revision.revision_id if node.revision else False
+            sent = replace(item, size=UNKNOWN) if known else item
+        else:
+            sent = replace(followed(item, node), node_id=node.node_id, state="live", size=UNKNOWN)
+        if node.revision is not None:
+            sent = replace(sent, synced_revision=node.revision.revision_id, synced_sha256=node.revision.sha256)
         if entry is not None:
             sent = replace(sent, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
-        side.tree.put(sent)
+        side.tree.put(checked(side, sent) if side.root.two_way else sent)
     return entry is not None
 
 

@@ -1,0 +1,179 @@
+"""Changing this disk for what the service has done: one operation and its record at a time. Blocking.
+
+The disk is changed first and the journal told then. A crash between the two leaves what the next look understands: a
+moved file has its file id, a made folder is the one that is wanted, a trashed file is gone on both sides, and what was
+set aside is found by its key (`recover`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from satchel.core.errors import LocalFileError, PlaceTakenError
+from satchel.core.model import Node
+from satchel.core.names import numbered
+from satchel.disk import Disk, Entry
+from satchel.journal import Item
+from satchel.journal.tree import AWAY, TOP
+
+from .dirt import join, same_spelling
+from .order import Fetch, MakeHere, MoveHere, SetAside, TrashHere
+from .remote import Side, followed
+
+Here = MakeHere | MoveHere | TrashHere | SetAside
+
+_GONE = ("Its folder is gone", "It is looked at again.")
+
+
+def carry_out(side: Side, operation: Here) -> None:
+    """Raises the `LocalFileError` family; nothing is lost then, and the item stays dirty."""
+    match operation:
+        case MakeHere(item=item):
+            path = _place(side, item.parent_item, item.name)
+            _evict(side, path, operation.evict)
+            entry = side.disk.make_folder(path)
+            row = _row(side, item)
+            made = replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id, size=0)
+            side.tree.put(checked(side, made))
+        case MoveHere(item=item):
+            _move(side, item, operation.evict)
+        case TrashHere(item=item):
+            _trash(side, item)
+        case SetAside(item=item):
+            row = _row(side, item)
+            side.disk.set_aside(side.tree.path_of(row), row.item_id)
+            side.tree.put(_away(row))
+
+
+def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool:
+    """Give a file that came whole its place; False when it has none any more, or when the file before is not what was
+    last in step: then the next look decides. Raises `LocalFileError`."""
+    row = side.tree.get(operation.item.item_id)
+    revision = node.revision
+    if row is None or row.state != "live" or revision is None:
+        return False
+    if node.sequence > row.sequence:
+        row = followed(row, node)
+    if row.here:
+        parent, path = row.parent_item, side.tree.path_of(row)
+        if not side.tree.is_here(row):
+            return False
+        entry = side.disk.place(partial, path, _stamp(row))
+    else:
+        parent = operation.item.parent_item
+        path = _place(side, parent, operation.item.name)
+        _evict(side, path, operation.evict)
+        entry = side.disk.place(partial, path, None)
+    got = replace(
+        row,
+        parent_item=parent,
+        name=entry.name,
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
+        file_id=entry.file_id,
+        synced_revision=revision.revision_id,
+        synced_sha256=revision.sha256,
+    )
+    side.tree.put(checked(side, got))
+    return True
+
+
+def recover(side: Side) -> None:
+    """After a crash: what lies aside is said so in the journal; what nobody knows gets a name in the folder again."""
+    for key, entry in side.disk.aside().items():
+        row = side.tree.get(key)
+        if row is not None and row.here and side.disk.stat(side.tree.path_of(row)) is None:
+            side.tree.put(_away(row))
+        elif row is None or row.here:
+            _free_place(side.disk, key, entry.name)
+
+
+def checked(side: Side, item: Item) -> Item:
+    """The item, dirty if and only if its halves differ."""
+    above = side.top if item.parent_item == TOP else _node_of(side, item.parent_item)
+    same_place = above == item.remote_parent and same_spelling(item.name, item.remote_name)
+    return replace(item, dirty=item.state == "trashed" or not item.here or not same_place or item.edited_there)
+
+
+def _node_of(side: Side, item_id: str) -> str | None:
+    item = side.tree.get(item_id)
+    return item.node_id if item is not None else None
+
+
+def _row(side: Side, item: Item) -> Item:
+    return side.tree.get(item.item_id) or item
+
+
+def _place(side: Side, parent: str, name: str) -> str:
+    if parent == TOP:
+        return name
+    folder = side.tree.get(parent)
+    if folder is None or not side.tree.is_here(folder):
+        raise LocalFileError(*_GONE, path=name)
+    return join(side.tree.path_of(folder), name)
+
+
+def _move(side: Side, item: Item, evict: Entry | None) -> None:
+    row = _row(side, item)
+    path = _place(side, item.parent_item, item.name)
+    _evict(side, path, evict)
+    if row.here:
+        entry = side.disk.move(side.tree.path_of(row), path)
+    else:
+        entry = side.disk.bring_back(row.item_id, path)
+    # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it.
+    side.tree.put(checked(side, replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id)))
+
+
+def _trash(side: Side, item: Item) -> None:
+    row = _row(side, item)
+    if row.here and not side.tree.is_here(row):
+        raise LocalFileError(*_GONE, path=item.name)
+    path = side.tree.path_of(row) if row.here else _free_place(side.disk, row.item_id, item.remote_name)
+    if row.kind == "file":
+        side.disk.trash(path, _stamp(row))
+    elif side.tree.children(row.item_id) or not side.disk.trash_folder(path):
+        raise LocalFileError(
+            "This folder was deleted online, but there are things in it that are not online",
+            "Move them to another folder, or delete it.",
+            path=path,
+        )
+    side.tree.remove(row.item_id)
+
+
+def _stamp(row: Item) -> Entry:
+    return Entry(row.name, row.kind, row.size, row.mtime_ns, row.file_id)
+
+
+def _away(row: Item) -> Item:
+    return replace(row, parent_item=AWAY, name=row.item_id, dirty=True)
+
+
+def _evict(side: Side, path: str, entry: Entry | None) -> None:
+    """What stands at `path` and was planned to go keeps its content under the name of a conflicted copy."""
+    if entry is None:
+        return
+    found = side.disk.stat(path)
+    if found is None:
+        return
+    if found.kind != entry.kind or (found.kind == "file" and found[2:4] != entry[2:4]):
+        raise PlaceTakenError("Something else has come into this place", "It is looked at again.", path=path)
+    above, _, name = path.rpartition("/")
+    for number in itertools.count(1):
+        try:
+            side.disk.move(join(above, entry.name), join(above, side.conflicted(name, number)))
+        except PlaceTakenError:
+            continue
+        return
+
+
+def _free_place(disk: Disk, key: str, name: str) -> str:
+    for number in itertools.count(1):
+        path = name if number == 1 else numbered(name, number)
+        try:
+            disk.bring_back(key, path)
+        except PlaceTakenError:
+            continue
+        return path
+    raise AssertionError

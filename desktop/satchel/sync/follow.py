@@ -1,0 +1,233 @@
+"""Deciding, with no I/O: which operations bring the disk of a two-way folder in step with the service.
+
+The other half of `plan`, and the later one: what the disk has that the service has not was dealt with there. Left are
+items whose halves differ (`News`), and the rules are fewer:
+
+1. A node that is not here is made or fetched into its folder, top down. What stands in its place and is nobody's keeps
+   its content under another name (a conflicted copy); if it turns out to be the same thing, the next `plan` says so.
+2. A node that was moved is moved here, one that was edited is fetched, one that was trashed goes to the folder's own
+   trash: a file only while it is what was last in step, a folder only when nothing is left in it. A file that changed
+   here meanwhile is left to the next `plan`.
+3. What has to wait for a place is sorted by `order`; two that wait for each other are untied by setting one aside.
+4. What this computer cannot have under its name, or leaves out, is not brought here, and is nobody's delete.
+5. When so much was trashed there that it looks like an accident, nothing is trashed here (`mass_delete`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from satchel.core.names import name_key
+from satchel.disk import Entry
+from satchel.journal import Item
+from satchel.journal.tree import AWAY, TOP
+
+from .dirt import join, same_spelling
+from .order import Clean, Fetch, Forget, MakeHere, MoveHere, Operation, TrashHere, order
+from .plan import Plan, World
+from .rules import is_mass_delete
+
+
+@dataclass(slots=True)
+class News:
+    """Items whose halves may differ, with all that deciding about them needs.
+
+    `folders` are the folders on the items' way to the top, by node id; `above` the items of the folders that they lie in
+    here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something is
+    to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's key.
+    `aside` are ids of items that were set aside; `changed` those of files that are not what was last in step any more.
+    """
+
+    items: tuple[Item, ...] = ()
+    folders: dict[str, Item] = field(default_factory=dict)
+    above: dict[str, Item] = field(default_factory=dict)
+    under: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+    owners: dict[str, dict[str, Item]] = field(default_factory=dict)
+    there: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    aside: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+
+    def goal(self, item: Item, top: str) -> str:
+        """The item id of the folder that it belongs into; AWAY when that is not known."""
+        if item.remote_parent == top:
+            return TOP
+        folder = self.folders.get(item.remote_parent)
+        return folder.item_id if folder is not None else AWAY
+
+    def path_there(self, item: Item) -> str:
+        """Where the item belongs."""
+        path = item.remote_name
+        for folder in self.chain_there(item):
+            path = join(folder.remote_name, path)
+        return path
+
+    def chain_there(self, item: Item) -> Iterator[Item]:
+        """The folders above it in the service, the nearest first."""
+        seen = {item.item_id}
+        folder = self.folders.get(item.remote_parent)
+        while folder is not None and folder.item_id not in seen:
+            seen.add(folder.item_id)
+            yield folder
+            folder = self.folders.get(folder.remote_parent)
+
+
+def follow(news: News, world: World, refused: Callable[[Item], bool] = lambda _item: False) -> Plan:
+    """`refused` tells of items that this computer cannot have, or leaves out. Of the world's `digests`, those of files
+    that stand in an item's place are needed."""
+    return _Follower(news, world, refused).run()
+
+
+class _Follower:
+    def __init__(self, news: News, world: World, refused: Callable[[Item], bool]) -> None:
+        self._news = news
+        self._world = world
+        self._refused = refused
+        self._items = {item.item_id: item for item in (*news.items, *news.above.values(), *news.folders.values())}
+        for items in (*news.under.values(), *(owners.values() for owners in news.owners.values())):
+            self._items.update((item.item_id, item) for item in items)
+        self._dirty = {item.item_id for item in news.items}
+        self._arriving: dict[str, bool] = {}
+        self._leaving: dict[str, bool] = {}
+        self._operations: list[Operation] = []
+        self._waiting: set[str] = set()
+
+    def run(self) -> Plan:
+        trashed = [item for item in self._news.items if item.state == "trashed"]
+        for item in self._news.items:
+            if item.state == "live":
+                self._come(item)
+        drops = [operation for item in trashed for operation in self._drop(item)]
+        gone = sum(isinstance(drop, TrashHere) and drop.item.kind == "file" for drop in drops)
+        mass = gone if is_mass_delete(gone, self._world.total_files) and not self._world.allow_mass_delete else 0
+        left_out = {drop.item.item_id for drop in drops if isinstance(drop, TrashHere)} if mass else set()
+        steps = order([*self._operations, *drops], self._items, left_out)
+        return Plan(steps, frozenset(self._waiting), mass)
+
+    # -- coming, moving, changing -------------------------------------------------------------------------------------
+
+    def _come(self, item: Item) -> None:
+        path = self._news.path_there(item)
+        if self._refused(item) or any(
+            self._refused(above) and not above.here for above in self._news.chain_there(item)
+        ):
+            return
+        unsettled = item.edited_there and item.item_id in self._news.changed
+        if unsettled or not self._may_come(item):
+            self._waiting.add(path)
+            return
+        goal = self._goal(item)
+        place = replace(item, parent_item=goal, name=item.remote_name)
+        if item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name):
+            place = item
+        elif item.here or item.item_id in self._news.aside:
+            self._operations.append(MoveHere(place, path, item, self._evicted(item)))
+        elif item.kind == "folder":
+            self._operations.append(MakeHere(place, path, self._evicted(item)))
+        if item.edited_there:
+            evict = self._evicted(item) if not item.here and item.item_id not in self._news.aside else None
+            self._operations.append(Fetch(place, path, evict))
+        elif place is item:
+            self._operations.append(Clean(item, path))
+
+    def _may_come(self, item: Item) -> bool:
+        """Whether its folder is here or comes too, and its place is free or becomes so."""
+        known = self._arriving.get(item.item_id)
+        if known is None:
+            self._arriving[item.item_id] = False  # a circle, which the service does not make
+            known = self._arriving[item.item_id] = self._looks_free(item)
+        return known
+
+    def _looks_free(self, item: Item) -> bool:
+        if item.item_id in self._world.busy or self._refused(item):
+            return False
+        goal = self._goal(item)
+        if goal == AWAY:
+            return False
+        folder = self._items.get(goal)
+        if folder is not None and not self._present(folder):
+            return False
+        if item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name):
+            return True
+        key = name_key(item.remote_name)
+        owner = self._news.owners.get(goal, {}).get(key)
+        if owner is not None and owner.item_id != item.item_id:
+            return self._goes(owner)
+        entry = self._news.there.get(goal, {}).get(key)
+        if entry is None or owner is not None:
+            return True
+        path = self._news.path_there(item)
+        same = entry.kind == item.kind and (item.kind == "folder" or self._world.digests.get(path) == item.sha256)
+        if same and not item.here and item.item_id not in self._news.aside:
+            return False
+        return self._world.quiet(path, entry)
+
+    def _present(self, folder: Item) -> bool:
+        """Whether a folder is here, or comes."""
+        if folder.state != "live":
+            return False
+        if folder.here and self._chain_here(folder):
+            return True
+        return folder.item_id in self._dirty and self._may_come(folder)
+
+    def _chain_here(self, folder: Item) -> bool:
+        while folder.parent_item != TOP:
+            above = self._items.get(folder.parent_item)
+            if above is None:
+                return False
+            folder = above
+        return True
+
+    def _goes(self, owner: Item) -> bool:
+        """Whether what has the place here leaves it."""
+        if owner.item_id not in self._dirty:
+            return False
+        known = self._leaving.get(owner.item_id)
+        if known is None:
+            self._leaving[owner.item_id] = True  # those that wait for each other are untied
+            if owner.state == "trashed":
+                known = self._droppable(owner)
+            else:
+                moves = (self._goal(owner), name_key(owner.remote_name)) != (owner.parent_item, name_key(owner.name))
+                known = moves and self._may_come(owner)
+            self._leaving[owner.item_id] = known
+        return known
+
+    def _evicted(self, item: Item) -> Entry | None:
+        goal, key = self._goal(item), name_key(item.remote_name)
+        if self._news.owners.get(goal, {}).get(key) is not None:
+            return None
+        return self._news.there.get(goal, {}).get(key)
+
+    def _goal(self, item: Item) -> str:
+        return self._news.goal(item, self._world.top)
+
+    # -- going --------------------------------------------------------------------------------------------------------
+
+    def _drop(self, item: Item) -> Iterable[Operation]:
+        if not item.here and item.item_id not in self._news.aside:
+            return [Forget(item, item.remote_name)]
+        path = self._path_here(item)
+        if self._droppable(item):
+            return [TrashHere(item, path)]
+        self._waiting.add(path)
+        return []
+
+    def _droppable(self, item: Item) -> bool:
+        if item.item_id in self._world.busy or item.item_id in self._news.changed:
+            return False
+        if item.kind == "file":
+            return True
+        return all(
+            self._droppable(below) if below.state == "trashed" else below.state == "live" and self._moves_out(below)
+            for below in self._news.under.get(item.item_id, ())
+        )
+
+    def _moves_out(self, item: Item) -> bool:
+        return item.item_id in self._dirty and self._goal(item) != item.parent_item and self._may_come(item)
+
+    def _path_here(self, item: Item) -> str:
+        path = item.name if item.here else item.remote_name
+        while item.parent_item not in (TOP, AWAY) and (above := self._items.get(item.parent_item)) is not None:
+            path, item = join(above.name, path), above
+        return path

@@ -1,0 +1,164 @@
+"""The half of a two-way folder's loop that brings the service's news to this disk."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from satchel.core.errors import FileChangedError, OfflineError, PlaceTakenError, RefusedError, SatchelError
+from satchel.core.ports import Clock
+from satchel.core.status import Held
+from satchel.journal import Item
+
+from .apply import apply
+from .carry import put_in_place, recover
+from .failures import Failures
+from .follow import follow
+from .news import gather, held_names, leaves_out, standing
+from .order import Fetch
+from .outbox import Outbox
+from .plan import World
+from .ports import Downloads
+from .quiet import Quiet
+from .remote import Side
+from .waiting import Waiting
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""Files fetched at the same time; a large one takes several connections by itself."""
+
+
+class Following:
+    """What `RootSync` asks when its root is two-way. `on_fetched(in_step)` hears of each file that has come, or not.
+
+    `due` is when the next turn is wanted, by `Clock.monotonic`; `waiting` counts what has to wait; `touched` are folders
+    of this disk that were changed and want to be looked at.
+    """
+
+    def __init__(
+        self,
+        downloads: Downloads,
+        clock: Clock,
+        failures: Failures,
+        quiet: Quiet,
+        on_fetched: Callable[[bool], None],
+    ) -> None:
+        self._downloads = downloads
+        self._clock = clock
+        self._quiet = quiet
+        self._on_fetched = on_fetched
+        self._side: Side | None = None
+        self.failures = failures
+        self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched, AT_ONCE)
+        self.due = 0.0
+        self.waiting = 0
+        self.mass_delete = 0
+        self.held: list[Held] = []
+        self.touched: set[str] = set()
+        self.offline = False
+
+    def soon(self) -> None:
+        """There may be news."""
+        self.due = 0.0
+
+    async def prepare(self, side: Side) -> None:
+        """Before the disk is looked at: what a crash left aside."""
+        await side.blocking(lambda: recover(side))
+
+    async def compare_all(self, side: Side) -> None:
+        """With a full scan: items that ought to be known to differ and are not."""
+
+        def mark() -> None:
+            missed = side.tree.differing()
+            side.tree.put_many(replace(item, dirty=True) for item in missed)
+
+        await side.blocking(mark)
+        self.soon()
+
+    async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allow_mass_delete: bool) -> None:
+        """Carry out what can be now. Errors that concern everything are raised."""
+        self._side = side
+        now = self._clock.monotonic()
+        waiting = Waiting(self._quiet, self.failures, self._clock)
+        news = await side.blocking(lambda: gather(side.disk, side.tree, side.top))
+        world = World(
+            top=side.top,
+            new_id=side.new_id,
+            digests=await side.blocking(lambda: standing(side.disk, news, side.top)),
+            busy=busy | self.inbox.busy,
+            quiet=waiting.quiet,
+            total_files=total_files,
+            allow_mass_delete=allow_mass_delete,
+            two_way=True,
+        )
+
+        def refused(item: Item) -> bool:
+            return leaves_out(side.disk, news, item)
+
+        made = await side.blocking(lambda: follow(news, world, refused))
+        self.held = await side.blocking(lambda: held_names(side.disk, news))
+        self.mass_delete = made.mass_delete
+        outcome = await apply(side, made.steps, waiting.skip)
+        for path, error in outcome.failures.items():
+            self.failures.add(path, None, error, now)
+        planned = {step.operation.path for step in made.steps} | made.waiting
+        for path in self.failures.paths():
+            if path not in planned:
+                self.failures.clear(path)
+        self.touched |= outcome.touched
+        self.inbox.put(outcome.fetches)
+        self.waiting = len(made.waiting)
+        for failure in outcome.failures:
+            waiting.skip(failure)
+        self.due = now + waiting.soonest
+
+    @property
+    def settled(self) -> bool:
+        return not (self.inbox.busy or self.waiting or self.touched) and math.isinf(self.due)
+
+    # -- fetching -----------------------------------------------------------------------------------------------------
+
+    def _fetched(self, _operation: Fetch, in_step: bool) -> None:
+        if not self.inbox.busy or not in_step:
+            self.soon()
+        self._on_fetched(in_step)
+
+    async def _fetch(self, operation: Fetch) -> bool:
+        side, path = self._side, operation.path
+        if side is None:
+            return False
+        error: SatchelError
+        try:
+            done = await _receive(side, self._downloads, operation)
+        except (FileChangedError, PlaceTakenError):
+            self.touched.add(path.rpartition("/")[0])
+            return False
+        except RefusedError as refused:
+            if refused.kind in ("not-found", "not-a-file"):
+                return False  # gone meanwhile: the log will say so
+            error = refused
+        except SatchelError as failed:
+            error = failed
+        except Exception as bug:
+            log.exception("Fetching %s failed", path)
+            error = SatchelError("Satchel ran into a bug", repr(bug))
+        else:
+            self.failures.clear(path)
+            return done
+        self.offline = self.offline or isinstance(error, OfflineError)
+        self.failures.add(path, None, error, self._clock.monotonic())
+        return False
+
+
+async def _receive(side: Side, downloads: Downloads, operation: Fetch) -> bool:
+    """Fetch and give it its place. Raises what a download raises, and the `LocalFileError` family."""
+    item = await side.blocking(lambda: side.tree.get(operation.item.item_id))
+    if item is None or item.state != "live" or item.revision_id is None:
+        return False
+    revision_id = item.revision_id
+    partial = await side.blocking(lambda: side.disk.partial(revision_id))
+    node = await downloads.fetch(item.node_id, partial, item.remote_name)
+    return await side.blocking(lambda: put_in_place(side, operation, node, partial))

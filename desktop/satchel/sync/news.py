@@ -1,0 +1,126 @@
+"""Gathering what `follow` decides on: the items whose halves differ, with their surroundings in journal and disk.
+
+Blocking, for an executor. Whole trees stay in SQLite; what comes back is the differing part and the folders around it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from satchel.core.errors import LocalFileError
+from satchel.core.names import name_key, name_problem, printable
+from satchel.core.status import Held
+from satchel.disk import Disk
+from satchel.disk.ignore import ignored
+from satchel.journal import Item, Tree
+from satchel.journal.tree import AWAY, TOP
+
+from .dirt import same_stamp
+from .follow import News
+from .observe import digests
+
+
+def gather(disk: Disk, tree: Tree, top: str) -> News:
+    """All news, and nothing where there is none."""
+    items = tuple(tree.dirty())
+    if not items:
+        return News()
+    return _Gathering(disk, tree, top, items).news
+
+
+def standing(disk: Disk, news: News, top: str) -> dict[str, str]:
+    """SHA-256, by path, of files that stand where a file is to come and may be the same."""
+    paths: list[str] = []
+    for item in news.items:
+        if item.state == "live" and item.kind == "file" and not item.here and item.sha256:
+            entry = news.there.get(news.goal(item, top), {}).get(name_key(item.remote_name))
+            if entry is not None and entry.kind == "file" and entry.size == item.remote_size:
+                paths.append(news.path_there(item))
+    return digests(disk, paths)
+
+
+def leaves_out(disk: Disk, news: News, item: Item) -> bool:
+    """Whether this computer cannot have the item under its name, or leaves it out."""
+    return ignored(item.remote_name) or name_problem(item.remote_name) is not None
+
+
+def held_names(disk: Disk, news: News) -> list[Held]:
+    """What is held back because this computer cannot have it under its name."""
+    held: list[Held] = []
+    for item in news.items:
+        problem = name_problem(item.remote_name) if item.state == "live" else None
+        if problem is not None:
+            held.append(Held(printable(news.path_there(item)), problem.reason, problem.remedy))
+    return held
+
+
+class _Gathering:
+    def __init__(self, disk: Disk, tree: Tree, top: str, items: tuple[Item, ...]) -> None:
+        self._disk = disk
+        self._tree = tree
+        self._top = top
+        self.news = News(items, aside=frozenset(disk.aside()))
+        changed: set[str] = set()
+        for item in items:
+            self._ways(item)
+            if item.state == "trashed" and item.kind == "folder" and item.here:
+                self._contents(item)
+            if item.kind == "file" and item.here and self._changed(item):
+                changed.add(item.item_id)
+        for item in items:
+            if item.state == "live":
+                self._surroundings(item)
+        self.news.changed = frozenset(changed)
+
+    def _ways(self, item: Item) -> None:
+        """The folders above, on both sides."""
+        news = self.news
+        node = item.remote_parent
+        while node != self._top and node not in news.folders:
+            folder = self._tree.by_node(node)
+            if folder is None:
+                break
+            news.folders[node] = folder
+            self._above(folder)
+            node = folder.remote_parent
+        self._above(item)
+
+    def _above(self, item: Item) -> None:
+        while item.parent_item not in (TOP, AWAY) and item.parent_item not in self.news.above:
+            folder = self._tree.get(item.parent_item)
+            if folder is None:
+                break
+            self.news.above[folder.item_id] = folder
+            item = folder
+
+    def _contents(self, folder: Item) -> None:
+        if folder.item_id in self.news.under:
+            return
+        below = tuple(self._tree.children(folder.item_id))
+        self.news.under[folder.item_id] = below
+        for item in below:
+            if item.kind == "folder":
+                self._contents(item)
+
+    def _changed(self, item: Item) -> bool:
+        if not self._tree.is_here(item):
+            return False
+        try:
+            entry = self._disk.stat(self._tree.path_of(item))
+        except LocalFileError:
+            return False  # moving it will tell
+        return entry is None or not same_stamp(item, entry)
+
+    def _surroundings(self, item: Item) -> None:
+        """What lies in the folder that it is to go into."""
+        news = self.news
+        folder = news.folders.get(item.remote_parent)
+        goal = news.goal(item, self._top)
+        if goal == AWAY or goal in news.owners or (folder is not None and not self._tree.is_here(folder)):
+            return
+        news.owners[goal] = {name_key(one.name): one for one in self._tree.children(goal)}
+        news.there[goal] = {}
+        with contextlib.suppress(LocalFileError):
+            listing = self._disk.list(self._tree.path_of(folder) if folder else "")
+            if listing is not None:
+                news.there[goal] = {name_key(entry.name): entry for entry in listing.entries}
