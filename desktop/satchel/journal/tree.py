@@ -84,7 +84,8 @@ _COLUMNS = (
 )
 # Two items in one place would be a bug: it is refused, where INSERT OR REPLACE would silently drop one of them.
 _PUT = (
-    f"INSERT INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * _COLUMNS.count(',')}, ?) ON CONFLICT (item_id) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO item (root_id, {_COLUMNS}) VALUES (?{', ?' * (_COLUMNS.count(',') + 1)}) "  # noqa: S608
+    "ON CONFLICT (item_id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[1:])
 )
 _STAMPS = "SELECT name, kind, size, mtime_ns, file_id, state, item_id FROM item WHERE root_id = ? AND parent_item = ?"
@@ -142,8 +143,8 @@ class Tree:
         """Items that are not `dirty` though their halves differ: none, unless there is a bug or a lost write."""
         sql = (
             f"SELECT {', '.join('i.' + column for column in _COLUMNS.split(', '))} FROM item i "  # noqa: S608
-            "LEFT JOIN item p ON p.item_id = i.parent_item WHERE i.root_id = ? AND NOT i.dirty AND i.state != 'intended' "
-            "AND (i.state = 'trashed' OR i.parent_item = ? OR i.name != i.remote_name "
+            "LEFT JOIN item p ON p.item_id = i.parent_item WHERE i.root_id = ? AND NOT i.dirty "
+            "AND i.state != 'intended' AND (i.state = 'trashed' OR i.parent_item = ? OR i.name != i.remote_name "
             "OR (i.kind = 'file' AND i.revision_id IS NOT i.synced_revision) "
             "OR (i.parent_item != '' AND p.node_id IS NOT i.remote_parent))"
         )

@@ -54,17 +54,18 @@ HALTING = (OfflineError, BusyError, NotSignedInError)
 @dataclass(slots=True)
 class Outcome:
     """`uploads` and `fetches` are ready to go; `failures` are held back, by path; `touched` are folders to look at
-    again."""
+    again; `done` counts what was carried out."""
 
     uploads: list[Upload] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
     failures: dict[str, SatchelError] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    done: int = 0
 
 
 async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
-    """Run all but the uploads and fetches. One that is refused, or whose path `skip` names, holds back only itself and what depends
-    on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done until then."""
+    """Run all but the uploads and fetches. One that is refused, or whose path `skip` names, holds back only itself and
+    what depends on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done until then."""
     outcome = Outcome()
     failed: set[int] = set()
     for batch in _batches(steps):
@@ -115,6 +116,7 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
         if not (isinstance(error, RefusedError) and await _yield_place(side, operation, error)):
             outcome.failures[operation.path] = error
         return False
+    outcome.done += 1
     return True
 
 

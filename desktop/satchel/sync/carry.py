@@ -118,10 +118,8 @@ def _move(side: Side, item: Item, evict: Entry | None) -> None:
     row = _row(side, item)
     path = _place(side, item.parent_item, item.name)
     _evict(side, path, evict)
-    if row.here:
-        entry = side.disk.move(side.tree.path_of(row), path)
-    else:
-        entry = side.disk.bring_back(row.item_id, path)
+    disk = side.disk
+    entry = disk.move(side.tree.path_of(row), path) if row.here else disk.bring_back(row.item_id, path)
     # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it.
     side.tree.put(checked(side, replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id)))
 

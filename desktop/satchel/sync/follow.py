@@ -33,8 +33,8 @@ from .rules import is_mass_delete
 class News:
     """Items whose halves may differ, with all that deciding about them needs.
 
-    `folders` are the folders on the items' way to the top, by node id; `above` the items of the folders that they lie in
-    here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something is
+    `folders` are the folders on the items' way to the top, by node id; `above` the items of the folders that they lie
+    in here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something is
     to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's key.
     `aside` are ids of items that were set aside; `changed` those of files that are not what was last in step any more.
     """
@@ -139,27 +139,27 @@ class _Follower:
         return known
 
     def _looks_free(self, item: Item) -> bool:
-        if item.item_id in self._world.busy or self._refused(item):
-            return False
         goal = self._goal(item)
-        if goal == AWAY:
+        if goal == AWAY or item.item_id in self._world.busy or self._refused(item):
             return False
         folder = self._items.get(goal)
         if folder is not None and not self._present(folder):
             return False
-        if item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name):
-            return True
+        in_place = item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name)
+        return in_place or self._place_is_free(item, goal)
+
+    def _place_is_free(self, item: Item, goal: str) -> bool:
         key = name_key(item.remote_name)
         owner = self._news.owners.get(goal, {}).get(key)
-        if owner is not None and owner.item_id != item.item_id:
-            return self._goes(owner)
+        if owner is not None:
+            return owner.item_id == item.item_id or self._goes(owner)
         entry = self._news.there.get(goal, {}).get(key)
-        if entry is None or owner is not None:
+        if entry is None:
             return True
         path = self._news.path_there(item)
         same = entry.kind == item.kind and (item.kind == "folder" or self._world.digests.get(path) == item.sha256)
         if same and not item.here and item.item_id not in self._news.aside:
-            return False
+            return False  # the next `plan` takes it for the item
         return self._world.quiet(path, entry)
 
     def _present(self, folder: Item) -> bool:

@@ -34,8 +34,8 @@ AT_ONCE = 16
 class Following:
     """What `RootSync` asks when its root is two-way. `on_fetched(in_step)` hears of each file that has come, or not.
 
-    `due` is when the next turn is wanted, by `Clock.monotonic`; `waiting` counts what has to wait; `touched` are folders
-    of this disk that were changed and want to be looked at.
+    `due` is when the next turn is wanted, by `Clock.monotonic`; `waiting` counts what has to wait; `touched` are
+    folders of this disk that were changed and want to be looked at.
     """
 
     def __init__(
@@ -113,7 +113,8 @@ class Following:
         self.waiting = len(made.waiting)
         for failure in outcome.failures:
             waiting.skip(failure)
-        self.due = now + waiting.soonest
+        # What waited for another may go on now.
+        self.due = now if outcome.done and made.waiting else now + waiting.soonest
 
     @property
     def settled(self) -> bool:

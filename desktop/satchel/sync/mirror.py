@@ -21,8 +21,8 @@ AT_ONCE = 8
 async def mirror(side: Side) -> bool:
     """Read the change log to its end. False when the remote folder itself went to the trash.
 
-    Lists afresh when there is no cursor, or the log no longer reaches back to it. What is in step and not there any more
-    then is made anew, never deleted: how it went is not known.
+    Lists afresh when there is no cursor, or the log no longer reaches back to it. What is in step and not there any
+    more then is made anew, never deleted: how it went is not known.
     """
     cursor = await side.blocking(lambda: side.journal.roots.cursor(side.root.root_id))
     while cursor is not None:

@@ -246,19 +246,9 @@ class _Order:
 
     def _connect(self) -> None:
         frees: dict[Place, int] = {}
-        makes: dict[str, int] = {}
-        relocates: dict[str, int] = {}
-        drops: dict[str, int] = {}
+        makes, relocates, drops = self._by_item()
         for index, operation in enumerate(self._operations):
             frees.update((place, index) for place in _freed(operation))
-            if isinstance(operation, MakeFolder | MakeHere | Adopt):
-                makes[operation.item.item_id] = index
-            elif isinstance(operation, MoveHere) and not operation.before.here:
-                makes[operation.item.item_id] = relocates[operation.item.item_id] = index
-            elif isinstance(operation, Move | Settle | MoveHere):
-                relocates[operation.item.item_id] = index
-            elif isinstance(operation, Trash | Forget | TrashHere):
-                drops[operation.item.item_id] = index
         for index, operation in enumerate(self._operations):
             if not isinstance(operation, Trash | Forget | TrashHere | Detach):
                 self._after(index, makes.get(operation.item.parent_item))
@@ -274,6 +264,22 @@ class _Order:
                     self._after(drops[above.item_id], index, leaving=isinstance(operation, MoveHere))
             if isinstance(operation, Move | MoveHere):
                 self._not_into_itself(index, operation, relocates)
+
+    def _by_item(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """Which operation makes an item, which gives it another place, which drops it."""
+        makes: dict[str, int] = {}
+        relocates: dict[str, int] = {}
+        drops: dict[str, int] = {}
+        for index, operation in enumerate(self._operations):
+            if isinstance(operation, MakeFolder | MakeHere | Adopt):
+                makes[operation.item.item_id] = index
+            elif isinstance(operation, MoveHere) and not operation.before.here:
+                makes[operation.item.item_id] = relocates[operation.item.item_id] = index
+            elif isinstance(operation, Move | Settle | MoveHere):
+                relocates[operation.item.item_id] = index
+            elif isinstance(operation, Trash | Forget | TrashHere):
+                drops[operation.item.item_id] = index
+        return makes, relocates, drops
 
     def _not_into_itself(self, index: int, move: Move | MoveHere, relocates: Mapping[str, int]) -> None:
         """A folder goes into one that was below it only after that one has come out."""

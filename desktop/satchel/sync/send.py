@@ -15,7 +15,6 @@ from .order import Upload
 from .ports import Uploads
 from .remote import Side, followed
 
-
 _SENT_KEPT = 3
 """Uploads of one file that may be known to the service without us knowing it."""
 
