@@ -132,14 +132,17 @@ def _link(engine: Any, options: argparse.Namespace, out: Output) -> int:
     return EXIT_DONE
 
 
+_ARROWS = {"upload-only": "->", "two-way": "<->"}
+
+
 def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
     if options.action == "list":
         rows = engine.call("root_list")
         out.document(rows)
         for row in rows:
-            out.line(f"{clean(row['path'])} -> {clean(row['remote_path'])}")
+            out.line(f"{clean(row['path'])} {_ARROWS[row['mode']]} {clean(row['remote_path'])}")
     elif options.action == "add":
-        row = engine.call("root_add", dir=str(Path(options.dir).absolute()), to=options.to)
+        row = engine.call("root_add", dir=str(Path(options.dir).absolute()), to=options.to, two_way=options.two_way)
         out.document(row)
         out.line(f"{clean(row['path'])} is kept in step with {clean(row['remote_path'])} while Satchel runs.")
     else:
@@ -182,7 +185,8 @@ def _status(engine: Any, options: argparse.Namespace, out: Output) -> int:
     if found["account"]["state"] == "signed_in":
         out.line(_who(found["account"]))
     for root in found["roots"]:
-        out.line(f"{clean(root['path'])} -> {clean(root['remote_path'])}: {root['state'].replace('_', ' ')}")
+        state = root["state"].replace("_", " ")
+        out.line(f"{clean(root['path'])} {_ARROWS[root['mode']]} {clean(root['remote_path'])}: {state}")
         for held in root["held"]:
             out.line(f"  {clean(held['path'])}: {clean(held['reason'])}. {clean(held['remedy'])}")
     for row in found["transfers"]:

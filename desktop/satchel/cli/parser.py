@@ -70,6 +70,11 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
     new = root.add_parser("add", help="keep a folder in step", parents=[both])
     new.add_argument("dir", metavar="DIR")
     new.add_argument("--to", metavar="FOLDER", help="remote folder (else one of the same name)")
+    new.add_argument(
+        "--two-way",
+        action="store_true",
+        help="bring what other computers put there to this one, too (else only upload)",
+    )
     root.add_parser("list", help="list them", parents=[both])
     root.add_parser("remove", help="stop keeping it in step; no file is touched", parents=[both]).add_argument(
         "dir", metavar="DIR"

@@ -253,8 +253,14 @@ async def link_revoke(engine: Engine, _: Emit, token: str) -> None:
 # -- watched folders --------------------------------------------------------------------------------------------------
 
 
-async def root_add(engine: Engine, _: Emit, dir: str, to: str | None = None) -> RootRow:  # noqa: A002 - agreed
-    return await engine.signed_in().roots.add(dir, to)
+async def root_add(
+    engine: Engine,
+    _: Emit,
+    dir: str,  # noqa: A002 - agreed
+    to: str | None = None,
+    two_way: bool = False,
+) -> RootRow:
+    return await engine.signed_in().roots.add(dir, to, two_way=two_way)
 
 
 async def root_list(engine: Engine, _: Emit) -> tuple[RootRow, ...]:

@@ -240,7 +240,12 @@ class Engine:
             watcher(now)
 
     def _given(self) -> dict[str, Any]:
-        return {"settings": self.settings, "services": self.services, "on_change": self.changed}
+        return {
+            "settings": self.settings,
+            "services": self.services,
+            "download_limit": self.download_limit,
+            "on_change": self.changed,
+        }
 
     async def _replace_parts(self) -> None:
         parts, self.parts = self.parts, None

@@ -14,10 +14,12 @@ from pathlib import Path
 from satchel.account import Session, SignedIn
 from satchel.core.errors import BusyError, NotSignedInError, OfflineError, SatchelError
 from satchel.core.status import AccountStatus
+from satchel.transfer import Limit
 
 from .browse import Browse
 from .drops import Drops
 from .home import journal_file
+from .incoming import Downloads
 from .roots import Remote, Roots, Uploads
 from .services import Services
 from .settings import Settings
@@ -46,6 +48,7 @@ class Parts:
         *,
         settings: Settings,
         services: Services,
+        download_limit: Limit,
         on_change: Callable[[], None],
     ) -> None:
         """Opens the account's journal. Raises `JournalError`."""
@@ -77,10 +80,12 @@ class Parts:
             clock=services.clock,
             ids=services.ids,
         )
+        self._downloads = Downloads(self.cloud, self.transfers, services.clock, services.ids, download_limit)
         self.roots = Roots(
             self.journal,
             Remote(self.cloud, self.pool),
             Uploads(self.uploader, self.transfers, self.pool, services.clock),
+            self._downloads,
             account_id=signed_in.sub,
             pool=self._disk,
             clock=services.clock,
@@ -180,6 +185,7 @@ class Parts:
 
     def _close(self) -> None:
         self.drops.close()
+        self._downloads.close()
         self.uploader.close()
         self.pool.shutdown(wait=True, cancel_futures=True)
         self._disk.shutdown(wait=True, cancel_futures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -19,6 +20,7 @@ from satchel.journal import Journal, WatchedRoot
 from satchel.sync import RootSync, add_root
 from satchel.transfer import Uploader
 
+from .incoming import Downloads
 from .transfers import Transfers
 
 T = TypeVar("T")
@@ -88,6 +90,7 @@ class Roots:
         journal: Journal,
         remote: Remote,
         uploads: Uploads,
+        downloads: Downloads,
         *,
         account_id: str,
         pool: Executor,
@@ -98,6 +101,7 @@ class Roots:
         self._journal = journal
         self._remote = remote
         self._uploads = uploads
+        self._downloads = downloads
         self._account_id = account_id
         self._pool = pool
         self._clock = clock
@@ -126,10 +130,16 @@ class Roots:
     def rows(self) -> tuple[RootRow, ...]:
         return tuple(sync.status() for sync in self._syncs.values())
 
-    async def add(self, folder: str, to: str | None) -> RootRow:
+    async def add(self, folder: str, to: str | None, *, two_way: bool = False) -> RootRow:
         root = await self._blocking(
             lambda: add_root(
-                self._journal, Path(folder), to, clock=self._clock, ids=self._ids, account_id=self._account_id
+                self._journal,
+                Path(folder),
+                to,
+                clock=self._clock,
+                ids=self._ids,
+                account_id=self._account_id,
+                two_way=two_way,
             )
         )
         sync = self._syncs[root.root_id] = self._made(root)
@@ -182,6 +192,8 @@ class Roots:
             self._journal,
             self._remote,
             self._uploads,
+            downloads=self._downloads,
+            host=socket.gethostname(),
             blocking=self._blocking,
             clock=self._clock,
             ids=self._ids,

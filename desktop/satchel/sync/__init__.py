@@ -1,8 +1,8 @@
 """Deciding what brings a watched folder and its remote folder in step, and doing it."""
 
 from .adding import add_root
-from .ports import Blocking, Remote, Uploads
+from .ports import Blocking, Downloads, Remote, Uploads
 from .roots import RootSync
 from .rules import check_root
 
-__all__ = ["Blocking", "Remote", "RootSync", "Uploads", "add_root", "check_root"]
+__all__ = ["Blocking", "Downloads", "Remote", "RootSync", "Uploads", "add_root", "check_root"]

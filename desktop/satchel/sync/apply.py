@@ -65,7 +65,8 @@ class Outcome:
 
 async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
     """Run all but the uploads and fetches. One that is refused, or whose path `skip` names, holds back only itself and
-    what depends on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done until then."""
+    what depends on it; an error that concerns everything (`HALTING`) is raised, and the journal holds what was done
+    until then."""
     outcome = Outcome()
     failed: set[int] = set()
     for batch in _batches(steps):

@@ -34,9 +34,10 @@ class News:
     """Items whose halves may differ, with all that deciding about them needs.
 
     `folders` are the folders on the items' way to the top, by node id; `above` the items of the folders that they lie
-    in here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something is
-    to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's key.
-    `aside` are ids of items that were set aside; `changed` those of files that are not what was last in step any more.
+    in here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something
+    is to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's
+    key. `aside` are ids of items that were set aside; `changed` those of files that are not what was last in step any
+    more.
     """
 
     items: tuple[Item, ...] = ()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from satchel.core.errors import FileChangedError, OfflineError, PlaceTakenError, RefusedError, SatchelError
 from satchel.core.ports import Clock
 from satchel.core.status import Held
-from satchel.journal import Item
 
 from .apply import apply
 from .carry import put_in_place, recover
@@ -95,11 +94,8 @@ class Following:
             two_way=True,
         )
 
-        def refused(item: Item) -> bool:
-            return leaves_out(side.disk, news, item)
-
-        made = await side.blocking(lambda: follow(news, world, refused))
-        self.held = await side.blocking(lambda: held_names(side.disk, news))
+        made = await side.blocking(lambda: follow(news, world, leaves_out))
+        self.held = held_names(news)
         self.mass_delete = made.mass_delete
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():

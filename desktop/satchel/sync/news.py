@@ -39,12 +39,12 @@ def standing(disk: Disk, news: News, top: str) -> dict[str, str]:
     return digests(disk, paths)
 
 
-def leaves_out(disk: Disk, news: News, item: Item) -> bool:
+def leaves_out(item: Item) -> bool:
     """Whether this computer cannot have the item under its name, or leaves it out."""
     return ignored(item.remote_name) or name_problem(item.remote_name) is not None
 
 
-def held_names(disk: Disk, news: News) -> list[Held]:
+def held_names(news: News) -> list[Held]:
     """What is held back because this computer cannot have it under its name."""
     held: list[Held] = []
     for item in news.items:
