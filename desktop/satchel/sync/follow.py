@@ -87,17 +87,20 @@ class _Follower:
         self._items = {item.item_id: item for item in (*news.items, *news.above.values(), *news.folders.values())}
         for items in (*news.under.values(), *(owners.values() for owners in news.owners.values())):
             self._items.update((item.item_id, item) for item in items)
-        self._dirty = {item.item_id for item in news.items}
-        self._arriving: dict[str, bool] = {}
-        self._leaving: dict[str, bool] = {}
+        self._coming: set[str] = set()
+        self._going: set[str] = set()
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
 
     def run(self) -> Plan:
+        wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
         trashed = [item for item in self._news.items if item.state == "trashed"]
-        for item in self._news.items:
-            if item.state == "live":
+        self._settle_who_can(wanted, trashed)
+        for item in wanted:
+            if item.item_id in self._coming:
                 self._come(item)
+            else:
+                self._waiting.add(self._news.path_there(item))
         drops = [operation for item in trashed for operation in self._drop(item)]
         gone = sum(isinstance(drop, TrashHere) and drop.item.kind == "file" for drop in drops)
         mass = gone if is_mass_delete(gone, self._world.total_files) and not self._world.allow_mass_delete else 0
@@ -105,57 +108,39 @@ class _Follower:
         steps = order([*self._operations, *drops], self._items, left_out)
         return Plan(steps, frozenset(self._waiting), mass)
 
-    # -- coming, moving, changing -------------------------------------------------------------------------------------
+    def _left_out(self, item: Item) -> bool:
+        above = (folder for folder in self._news.chain_there(item) if not folder.here)
+        return self._refused(item) or any(map(self._refused, above))
 
-    def _come(self, item: Item) -> None:
-        path = self._news.path_there(item)
-        if self._refused(item) or any(
-            self._refused(above) and not above.here for above in self._news.chain_there(item)
-        ):
-            return
-        unsettled = item.edited_there and item.item_id in self._news.changed
-        if unsettled or not self._may_come(item):
-            self._waiting.add(path)
-            return
+    # -- who can be brought in step now -------------------------------------------------------------------------------
+
+    def _settle_who_can(self, wanted: list[Item], trashed: list[Item]) -> None:
+        """Take it that all can, and leave out who cannot until nobody has to be: so that those who only wait for each
+        other are not left out, and all who wait for one who cannot are."""
+        self._coming = {item.item_id for item in wanted if self._could_come(item)}
+        self._going = {item.item_id for item in trashed if self._could_go(item)}
+        coming = [item for item in wanted if item.item_id in self._coming]
+        going = [item for item in trashed if item.item_id in self._going]
+        changed = True
+        while changed:
+            stays = [item for item in going if not self._can_go(item)]
+            self._going.difference_update(item.item_id for item in stays)
+            cannot = [item for item in coming if not self._can_come(item)]
+            self._coming.difference_update(item.item_id for item in cannot)
+            changed = bool(stays or cannot)
+            coming = [item for item in coming if item.item_id in self._coming] if cannot else coming
+            going = [item for item in going if item.item_id in self._going] if stays else going
+
+    def _could_come(self, item: Item) -> bool:
+        """Apart from the other items."""
         goal = self._goal(item)
-        place = replace(item, parent_item=goal, name=item.remote_name)
-        if item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name):
-            place = item
-        elif item.here or item.item_id in self._news.aside:
-            self._operations.append(MoveHere(place, path, item, self._evicted(item)))
-        elif item.kind == "folder":
-            self._operations.append(MakeHere(place, path, self._evicted(item)))
-        if item.edited_there:
-            evict = self._evicted(item) if not item.here and item.item_id not in self._news.aside else None
-            self._operations.append(Fetch(place, path, evict))
-        elif place is item:
-            self._operations.append(Clean(item, path))
-
-    def _may_come(self, item: Item) -> bool:
-        """Whether its folder is here or comes too, and its place is free or becomes so."""
-        known = self._arriving.get(item.item_id)
-        if known is None:
-            self._arriving[item.item_id] = False  # a circle, which the service does not make
-            known = self._arriving[item.item_id] = self._looks_free(item)
-        return known
-
-    def _looks_free(self, item: Item) -> bool:
-        goal = self._goal(item)
-        if goal == AWAY or item.item_id in self._world.busy or self._refused(item):
+        if goal == AWAY or item.item_id in self._world.busy:
             return False
-        folder = self._items.get(goal)
-        if folder is not None and not self._present(folder):
-            return False
-        in_place = item.here and item.parent_item == goal and same_spelling(item.name, item.remote_name)
-        return in_place or self._place_is_free(item, goal)
-
-    def _place_is_free(self, item: Item, goal: str) -> bool:
+        if item.edited_there and item.item_id in self._news.changed:
+            return False  # the next `plan` sees a conflict
         key = name_key(item.remote_name)
-        owner = self._news.owners.get(goal, {}).get(key)
-        if owner is not None:
-            return owner.item_id == item.item_id or self._goes(owner)
         entry = self._news.there.get(goal, {}).get(key)
-        if entry is None:
+        if entry is None or self._in_place(item) or key in self._news.owners.get(goal, {}):
             return True
         path = self._news.path_there(item)
         same = entry.kind == item.kind and (item.kind == "folder" or self._world.digests.get(path) == item.sha256)
@@ -163,13 +148,19 @@ class _Follower:
             return False  # the next `plan` takes it for the item
         return self._world.quiet(path, entry)
 
+    def _can_come(self, item: Item) -> bool:
+        goal = self._goal(item)
+        if goal != TOP and not self._present(self._items[goal]):
+            return False
+        owner = self._news.owners.get(goal, {}).get(name_key(item.remote_name))
+        if owner is None or owner.item_id == item.item_id or self._in_place(item):
+            return True
+        return owner.item_id in self._going or (owner.item_id in self._coming and not self._in_place(owner))
+
     def _present(self, folder: Item) -> bool:
         """Whether a folder is here, or comes."""
-        if folder.state != "live":
-            return False
-        if folder.here and self._chain_here(folder):
-            return True
-        return folder.item_id in self._dirty and self._may_come(folder)
+        here = folder.here and self._chain_here(folder)
+        return folder.state == "live" and (here or folder.item_id in self._coming)
 
     def _chain_here(self, folder: Item) -> bool:
         while folder.parent_item != TOP:
@@ -179,20 +170,40 @@ class _Follower:
             folder = above
         return True
 
-    def _goes(self, owner: Item) -> bool:
-        """Whether what has the place here leaves it."""
-        if owner.item_id not in self._dirty:
-            return False
-        known = self._leaving.get(owner.item_id)
-        if known is None:
-            self._leaving[owner.item_id] = True  # those that wait for each other are untied
-            if owner.state == "trashed":
-                known = self._droppable(owner)
-            else:
-                moves = (self._goal(owner), name_key(owner.remote_name)) != (owner.parent_item, name_key(owner.name))
-                known = moves and self._may_come(owner)
-            self._leaving[owner.item_id] = known
-        return known
+    def _could_go(self, item: Item) -> bool:
+        there = item.here or item.item_id in self._news.aside
+        return there and item.item_id not in self._world.busy and item.item_id not in self._news.changed
+
+    def _can_go(self, item: Item) -> bool:
+        for below in self._news.under.get(item.item_id, ()):
+            moves_out = below.item_id in self._coming and self._goal(below) != below.parent_item
+            if below.item_id not in self._going and not moves_out:
+                return False
+        return True
+
+    def _in_place(self, item: Item) -> bool:
+        here = item.here and item.parent_item == self._goal(item)
+        return here and same_spelling(item.name, item.remote_name)
+
+    def _goal(self, item: Item) -> str:
+        return self._news.goal(item, self._world.top)
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    def _come(self, item: Item) -> None:
+        path = self._news.path_there(item)
+        place = replace(item, parent_item=self._goal(item), name=item.remote_name)
+        if self._in_place(item):
+            self._operations.append(Fetch(item, path) if item.edited_there else Clean(item, path))
+            return
+        evict = self._evicted(item)
+        if item.here or item.item_id in self._news.aside:
+            self._operations.append(MoveHere(place, path, item, evict))
+            evict = None
+        elif item.kind == "folder":
+            self._operations.append(MakeHere(place, path, evict))
+        if item.edited_there:
+            self._operations.append(Fetch(place, path, evict))
 
     def _evicted(self, item: Item) -> Entry | None:
         goal, key = self._goal(item), name_key(item.remote_name)
@@ -200,32 +211,14 @@ class _Follower:
             return None
         return self._news.there.get(goal, {}).get(key)
 
-    def _goal(self, item: Item) -> str:
-        return self._news.goal(item, self._world.top)
-
-    # -- going --------------------------------------------------------------------------------------------------------
-
     def _drop(self, item: Item) -> Iterable[Operation]:
         if not item.here and item.item_id not in self._news.aside:
             return [Forget(item, item.remote_name)]
         path = self._path_here(item)
-        if self._droppable(item):
+        if item.item_id in self._going:
             return [TrashHere(item, path)]
         self._waiting.add(path)
         return []
-
-    def _droppable(self, item: Item) -> bool:
-        if item.item_id in self._world.busy or item.item_id in self._news.changed:
-            return False
-        if item.kind == "file":
-            return True
-        return all(
-            self._droppable(below) if below.state == "trashed" else below.state == "live" and self._moves_out(below)
-            for below in self._news.under.get(item.item_id, ())
-        )
-
-    def _moves_out(self, item: Item) -> bool:
-        return item.item_id in self._dirty and self._goal(item) != item.parent_item and self._may_come(item)
 
     def _path_here(self, item: Item) -> str:
         path = item.name if item.here else item.remote_name

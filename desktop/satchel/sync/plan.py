@@ -242,7 +242,7 @@ class _Planner:
                 self._compare(path, there.item_id, self._dirt.inside.get(path, ()), (), ())
             else:
                 self._waiting.add(path)
-                self._postponed = True
+                self._postponed = self._postponed or there.item_id not in self._gone
             return
         self._ensure(parent, path)
         made = self._new_item(parent, entry)
