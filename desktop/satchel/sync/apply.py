@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from satchel.core.errors import (
     BusyError,
-    FileChangedError,
     NotSignedInError,
     OfflineError,
-    PlaceTakenError,
     RefusedError,
     SatchelError,
 )
@@ -111,8 +109,6 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
         await _single(side, operation)
     except HALTING:
         raise
-    except (FileChangedError, PlaceTakenError):
-        return False  # somebody was quicker: what is there now is looked at next
     except SatchelError as error:
         if not (isinstance(error, RefusedError) and await _yield_place(side, operation, error)):
             outcome.failures[operation.path] = error

@@ -152,12 +152,13 @@ def _evict(side: Side, path: str, entry: Entry | None) -> None:
     """What stands at `path` and was planned to go keeps its content under the name of a conflicted copy."""
     if entry is None:
         return
-    found = side.disk.stat(path)
+    above = path.rpartition("/")[0]
+    found = side.disk.stat(join(above, entry.name))
     if found is None:
         return
     if found.kind != entry.kind or (found.kind == "file" and found[2:4] != entry[2:4]):
         raise PlaceTakenError("Something else has come into this place", "It is looked at again.", path=path)
-    above, _, name = path.rpartition("/")
+    name = path.rpartition("/")[2]
     for number in itertools.count(1):
         try:
             side.disk.move(join(above, entry.name), join(above, side.conflicted(name, number)))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from satchel.core.errors import FileChangedError, OfflineError, PlaceTakenError, RefusedError, SatchelError
+from satchel.core.errors import OfflineError, SatchelError
 from satchel.core.ports import Clock
 from satchel.core.status import Held
 
@@ -130,13 +130,6 @@ class Following:
         error: SatchelError
         try:
             done = await _receive(side, self._downloads, operation)
-        except (FileChangedError, PlaceTakenError):
-            self.touched.add(path.rpartition("/")[0])
-            return False
-        except RefusedError as refused:
-            if refused.kind in ("not-found", "not-a-file"):
-                return False  # gone meanwhile: the log will say so
-            error = refused
         except SatchelError as failed:
             error = failed
         except Exception as bug:
@@ -146,6 +139,7 @@ class Following:
             self.failures.clear(path)
             return done
         self.offline = self.offline or isinstance(error, OfflineError)
+        self.touched.add(path.rpartition("/")[0])  # somebody may have been quicker here
         self.failures.add(path, None, error, self._clock.monotonic())
         return False
 

@@ -442,9 +442,14 @@ class RootSync:
             self._wake.set()
         self._on_change()
 
-    def _fetched(self, _in_step: bool) -> None:
+    def _fetched(self, in_step: bool) -> None:
         self._settled = False
-        if self._following is not None and self._following.due <= self._clock.monotonic():
+        following = self._following
+        if following is not None and following.offline:
+            self._offline, following.offline = True, False
+        if not in_step:
+            self._pull_at = 0.0  # it may be gone, or newer: the log tells
+        if not in_step or (following is not None and following.due <= self._clock.monotonic()):
             self._wake.set()
         self._on_change()
 
