@@ -149,9 +149,13 @@ class _Planner:
         gone = sum(self._count_files(item) for _, item, _ in self._gone.values() if item.state == "live")
         mass = gone if is_mass_delete(gone, self._world.total_files) and not self._world.allow_mass_delete else 0
         trashed: list[Operation] = []
+        refused: set[str] = set()
         for path, item, certain in self._gone.values():
-            trashed += self._drop(path, item, certain)
-        refused = {operation.item.item_id for operation in trashed} if mass else set()
+            dropped = self._drop(path, item)
+            trashed += dropped
+            if mass or not self._may_drop(path, item, certain):
+                # Planned all the same: what would take its place has to wait, too.
+                refused.update(operation.item.item_id for operation in dropped)
         steps = order([*self._operations, *trashed], self._items, refused)
         return Plan(steps, frozenset(self._waiting), mass, self._postponed)
 
@@ -351,17 +355,20 @@ class _Planner:
             return self._world.digests.get(path) == there.sha256
         return (there.remote_size, there.modified_ms) == (entry.size, entry.mtime_ns // 1_000_000)
 
-    def _drop(self, path: str, item: Item, certain: bool) -> list[Operation]:
+    def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
         # In a folder that could not be looked into may be what is missed.
         unsure = self._postponed or item.item_id in self._world.busy
         if unsure or not (certain or self._world.quiet(path, None)):
             self._waiting.add(path)
-            return []
+            return False
+        return True
+
+    def _drop(self, path: str, item: Item) -> list[Operation]:
         if item.state == "live" and (item.item_id in self._dirt.staying or (self._world.two_way and item.edited_there)):
             kept: list[Operation] = [Detach(item, path)]
             for below in self._dirt.under.get(item.item_id, ()):
                 if below.item_id not in self._now:
-                    kept += self._drop(join(path, below.name), below, certain=True)
+                    kept += self._drop(join(path, below.name), below)
             return kept
         dropped: list[Operation] = [Forget(item, path) if item.state == "trashed" else Trash(item, path)]
         # What a remote move took out of the folder does not go with it.

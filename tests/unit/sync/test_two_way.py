@@ -1,0 +1,319 @@
+"""What two computers with one two-way folder come to: each rule of ARCHITECTURE.md, "Two-way folders"."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from satchel.core.errors import LocalFileError, OfflineError
+from two_way_world import Together
+
+COPY = "(conflicted copy of bob, 2023-11-14)"
+
+
+@pytest.fixture
+def both():
+    return Together("anna", "bob")
+
+
+def test_what_one_writes_the_other_gets(both):
+    anna, bob = both
+    anna.disk.write("deep/er/a.txt", "one")
+    anna.disk.mkdirs("empty")
+    assert both.settle() == {"deep": None, "deep/er": None, "deep/er/a.txt": b"one", "empty": None}
+    assert bob.disk.nodes["deep/er/a.txt"].mtime_ns // 10**6 == anna.disk.nodes["deep/er/a.txt"].mtime_ns // 10**6
+
+
+def test_an_edit_replaces_the_file_and_the_old_one_is_in_the_trash(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    both.settle()
+    node = both.remote.node("a.txt").node_id
+    anna.disk.write("a.txt", "two")
+    assert both.settle() == {"a.txt": b"two"}
+    assert both.remote.node("a.txt").node_id == node
+    assert b"one" in bob.disk.in_trash()
+
+
+def test_a_delete_goes_to_the_trash_on_both_sides(both):
+    anna, bob = both
+    anna.disk.write("f/a.txt", "one")
+    both.settle()
+    anna.disk.delete("f")
+    assert both.settle() == {}
+    assert b"one" in bob.disk.in_trash()
+
+
+def test_renames_and_moves_of_files_and_folders_send_and_fetch_nothing(both):
+    anna, bob = both
+    for number in range(5):
+        anna.disk.write(f"old/{number}.txt", f"{number}")
+    anna.disk.write("x.txt", "x")
+    both.settle()
+    sent, bob.downloads.fetched = both.remote.uploads, []
+    anna.disk.rename("old", "other/new")
+    bob.disk.rename("x.txt", "y.txt")
+    tree = both.settle()
+    assert set(tree) == {"other", "other/new", *(f"other/new/{n}.txt" for n in range(5)), "y.txt"}
+    assert both.remote.uploads == sent
+    assert bob.downloads.fetched == []
+
+
+def test_both_edited_keeps_both_and_the_first_commit_keeps_the_node(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "base")
+    both.settle()
+    node = both.remote.node("a.txt").node_id
+    anna.disk.write("a.txt", "anna's")
+    bob.disk.write("a.txt", "bob's")
+    assert both.settle() == {"a.txt": b"anna's", f"a {COPY}.txt": b"bob's"}
+    assert both.remote.node("a.txt").node_id == node
+    assert both.remote.node(f"a {COPY}.txt").node_id != node
+
+
+def test_a_second_conflict_on_one_day_gets_a_number(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "base")
+    both.settle()
+    for turn in "xy":
+        anna.disk.write("a.txt", f"anna {turn}")
+        bob.disk.write("a.txt", f"bob {turn}")
+        both.settle()
+    assert both.remote.tree()["a (conflicted copy of bob, 2023-11-14, 2).txt"] == b"bob y"
+
+
+def test_the_same_content_on_both_sides_is_no_conflict(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "base")
+    both.settle()
+    anna.disk.write("a.txt", "same")
+    bob.disk.write("a.txt", "same")
+    anna.disk.write("new/b.txt", "also")
+    bob.disk.write("new/b.txt", "also")
+    assert both.settle() == {"a.txt": b"same", "new": None, "new/b.txt": b"also"}
+    assert both.remote.uploads == 3
+
+
+def test_both_made_a_file_of_one_name(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "anna's")
+    bob.disk.write("a.txt", "bob's")
+    assert both.settle() == {"a.txt": b"anna's", f"a {COPY}.txt": b"bob's"}
+
+
+@pytest.mark.parametrize("editor", [0, 1])
+def test_an_edit_outlives_a_delete_whoever_comes_first(both, editor):
+    writer, deleter = both.computers[editor], both.computers[1 - editor]
+    writer.disk.write("f/a.txt", "one")
+    both.settle()
+    writer.disk.write("f/a.txt", "two")
+    deleter.disk.delete("f")
+    assert both.settle() == {"f": None, "f/a.txt": b"two"}
+
+
+@pytest.mark.parametrize("maker", [0, 1])
+def test_a_new_file_outlives_the_delete_of_its_folder(both, maker):
+    writer, deleter = both.computers[maker], both.computers[1 - maker]
+    writer.disk.write("f/old.txt", "old")
+    both.settle()
+    writer.disk.write("f/new.txt", "new")
+    deleter.disk.delete("f")
+    assert both.settle() == {"f": None, "f/new.txt": b"new"}
+
+
+def test_a_file_and_a_folder_of_one_name(both):
+    anna, bob = both
+    anna.disk.write("x", "a file")
+    bob.disk.write("x/y", "in a folder")
+    assert both.settle() == {"x": b"a file", f"x {COPY}": None, f"x {COPY}/y": b"in a folder"}
+
+
+def test_folders_made_on_both_sides_are_one(both):
+    anna, bob = both
+    anna.disk.write("f/a.txt", "a")
+    bob.disk.write("f/b.txt", "b")
+    assert both.settle() == {"f": None, "f/a.txt": b"a", "f/b.txt": b"b"}
+
+
+def test_of_two_moves_the_later_wins(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    both.settle()
+    anna.disk.rename("a.txt", "anna.txt")
+    bob.disk.rename("a.txt", "bob.txt")
+    assert both.settle() == {"bob.txt": b"one"}
+
+
+def test_a_move_and_an_edit_are_both_kept(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    both.settle()
+    anna.disk.rename("a.txt", "sub/b.txt")
+    bob.disk.write("a.txt", "two")
+    assert both.settle() == {"sub": None, "sub/b.txt": b"two"}
+
+
+def test_a_move_into_a_folder_that_was_moved(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    anna.disk.write("f/g/x", "x")
+    both.settle()
+    anna.disk.rename("f", "moved")
+    bob.disk.rename("a.txt", "f/g/a.txt")
+    assert both.settle() == {"moved": None, "moved/g": None, "moved/g/x": b"x", "moved/g/a.txt": b"one"}
+
+
+def test_a_move_into_a_folder_that_was_deleted_makes_it_anew(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    anna.disk.write("f/x", "x")
+    both.settle()
+    anna.disk.delete("f")
+    bob.disk.rename("a.txt", "f/a.txt")
+    assert both.settle() == {"f": None, "f/a.txt": b"one"}
+
+
+def test_two_movers_make_no_circle(both):
+    anna, bob = both
+    anna.disk.write("A/a", "a")
+    anna.disk.write("B/b", "b")
+    both.settle()
+    anna.disk.rename("A", "B/A")
+    bob.disk.rename("B", "A/B")
+    assert both.settle() == {"B": None, "B/b": b"b", "B/A": None, "B/A/a": b"a"}
+
+
+def test_a_rename_to_capitals_only(both):
+    anna, bob = both
+    anna.disk.write("name/a.txt", "one")
+    both.settle()
+    sent = both.remote.uploads
+    anna.disk.rename("name", "NAME")
+    assert both.settle() == {"NAME": None, "NAME/a.txt": b"one"}
+    assert both.remote.uploads == sent
+
+
+def test_names_that_are_swapped_there_are_swapped_here(both):
+    anna, bob = both
+    anna.disk.write("a", "A")
+    anna.disk.write("b", "B")
+    both.settle()
+    bob.downloads.fetched = []
+    both.remote.rename("a", to="t")
+    both.remote.rename("b", to="a")
+    both.remote.rename("t", to="b")
+    assert both.settle() == {"a": b"B", "b": b"A"}
+    assert bob.downloads.fetched == []
+
+
+def test_a_file_that_moves_to_where_its_folder_was(both):
+    anna, bob = both
+    anna.disk.write("x/a", "one")
+    anna.disk.write("x/b", "two")
+    both.settle()
+    anna.disk.rename("x/a", "keep")
+    anna.disk.delete("x")
+    anna.disk.rename("keep", "x")
+    assert both.settle() == {"x": b"one"}
+
+
+def test_what_the_name_is_to_go_to_is_taken_here(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    anna.disk.rename("a", "b")
+    bob.disk.write("b", "bob's")
+    assert both.settle() == {"b": b"one", f"b {COPY}": b"bob's"}
+
+
+def test_a_folder_that_comes_from_elsewhere_in_the_account_comes_with_all_that_is_in_it(both):
+    anna, bob = both
+    anna.disk.write("out/deep/a.txt", "one")
+    both.settle()
+    folder = both.remote.node("out")
+    both.remote.put(folder.__class__(folder.node_id, "root", "out", "folder", 0))
+    assert both.settle() == {}
+    both.remote.put(folder.__class__(folder.node_id, both.remote.at("/Work").node_id, "back", "folder", 0))
+    assert both.settle() == {"back": None, "back/deep": None, "back/deep/a.txt": b"one"}
+
+
+def test_a_cursor_that_is_too_old_leads_to_a_listing_and_deletes_nothing(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.write("b", "two")
+    both.settle()
+    both.remote.drop(both.remote.node("a").node_id)
+    both.remote.write("b", "newer")
+    both.remote.log_starts_at = len(both.remote.log)
+    assert both.settle() == {"a": b"one", "b": b"newer"}
+
+
+def test_a_lost_journal_sends_nothing_again(both):
+    anna, bob = both
+    for number in range(4):
+        anna.disk.write(f"f/{number}", f"{number}")
+    both.settle()
+    sent, calls = both.remote.sent_bytes, both.remote.uploads
+    bob.lose_journal()
+    both.settle()
+    assert (both.remote.sent_bytes, both.remote.uploads, bob.downloads.fetched) == (sent, calls, [])
+
+
+def test_a_mass_delete_there_asks_here_first(both):
+    anna, bob = both
+    for number in range(120):
+        anna.disk.write(f"f/{number}", f"{number}")
+    both.settle()
+    both.remote.drop(both.remote.node("f").node_id)
+    row = bob.run()
+    assert row.state == "attention"
+    assert "120" in row.held[0].reason
+    assert len(bob.disk.files()) == 120
+    bob.sync.confirm_deletions()
+    bob.run()
+    assert bob.disk.files() == {}
+    assert len(bob.disk.in_trash()) == 120
+
+
+def test_a_full_disk_holds_back_only_that_file(both):
+    anna, bob = both
+    anna.disk.write("big", "big")
+    anna.disk.write("small", "small")
+    anna.run()
+    bob.downloads.refuse["big"] = LocalFileError("The disk is full", "Make room.", path="big")
+    row = bob.run()
+    assert bob.disk.files() == {"small": b"small"}
+    assert [held.path for held in row.held] == ["big"]
+    bob.downloads.refuse.clear()
+    bob.sync.retry()
+    both.settle()
+
+
+def test_offline_is_said_and_ends(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.run()
+    both.remote.offline = OfflineError("The service cannot be reached")
+    assert bob.run().state == "offline"
+    both.remote.offline = None
+    assert both.settle() == {"a": b"one"}
+
+
+def test_a_push_makes_it_look_at_once(both):
+    anna, bob = both
+    both.settle()
+    anna.disk.write("a", "one")
+    anna.run()
+    bob.sync._full = False
+
+    async def pushed():
+        await bob.sync._turn()
+        assert bob.disk.files() == {}, "nothing is due"
+        bob.sync.remote_changed()
+        await bob.sync._turn()
+        while bob.sync._following.inbox.working:
+            await asyncio.sleep(0)
+
+    asyncio.run(pushed())
+    assert bob.disk.files() == {"a": b"one"}
