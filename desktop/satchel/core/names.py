@@ -1,14 +1,21 @@
-"""Rules about names: which are one name to the service, which it refuses, and what a taken one becomes."""
+"""Rules about names: which are one name to the service, which it or a system refuses, what a taken one becomes."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 MAX_NAME_BYTES = 255
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: with any extension, and spaces before it, they are
+# devices still; superscript digits count as digits.
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+_FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,22 @@ def name_problem(name: str) -> NameProblem | None:
         return NameProblem("The name is not valid text (UTF-8)", "Rename it.")
     if size > MAX_NAME_BYTES:
         return NameProblem(f"The name is longer than {MAX_NAME_BYTES} bytes", "Give it a shorter name.")
+    return None
+
+
+def here_problem(name: str, platform: str = sys.platform) -> NameProblem | None:
+    """Why a computer of this platform (as in `sys.platform`) cannot have a file or folder of this name, or None."""
+    problem = name_problem(name)
+    if problem is not None or platform != "win32":
+        return problem
+    elsewhere = "Rename it on another computer or online."
+    if found := _FORBIDDEN.search(name):
+        mark = f"“{found[0]}”" if found[0].isprintable() else "a control character"
+        return NameProblem(f"The name contains {mark}, which Windows does not allow", elsewhere)
+    if name[-1] in " .":
+        return NameProblem("The name ends with a dot or a space, which Windows does not allow", elsewhere)
+    if _DEVICE.fullmatch(name):
+        return NameProblem("The name is that of a device on Windows", elsewhere)
     return None
 
 

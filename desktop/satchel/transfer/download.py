@@ -23,6 +23,7 @@ from satchel.core.errors import (
     UsageError,
 )
 from satchel.core.model import ContentSource, Revision
+from satchel.core.names import here_problem
 from satchel.core.ports import Clock, Ids
 
 from .backoff import Backoff
@@ -38,7 +39,6 @@ _BLOCK = 256 * 1024
 _TRIES = 8
 _TICK_S = 0.05
 _DAMAGED = ("The bytes that came are not those that were sent", "Fetch it again.")
-_WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
 
 
 def download(
@@ -100,14 +100,10 @@ def download(
 def safe_child(folder: Path, name: str) -> Path:
     """`folder / name` for a name that came from elsewhere. Raises `LocalFileError` for one that leads out of `folder`
     or that this system cannot have."""
-    bad = name in ("", ".", "..") or "/" in name or "\0" in name
-    if sys.platform == "win32":
-        stem = name.partition(".")[0].rstrip(" ").lower()
-        bad = bad or any(mark in name for mark in '<>:"\\|?*') or any(ord(mark) < 32 for mark in name)
-        bad = bad or name[-1:] in (" ", ".") or stem in _WINDOWS_NAMES
-    if bad:
+    problem = here_problem(name)
+    if problem is not None:
         raise LocalFileError(
-            "This name cannot be used on this computer", "Rename it, or give a name with -o.", path=name
+            "This name cannot be used on this computer", f"{problem.reason}. Rename it, or give one with -o.", path=name
         )
     return folder / name
 
