@@ -1,4 +1,7 @@
-"""The local side: what is in a folder, what changed, which file is which. It reads and never changes a user's file."""
+"""The local side: what is in a folder, what changed, which file is which.
+
+Only `changing.py` changes a user's folder, and nothing in it is ever overwritten or unlinked.
+"""
 
 from .ignore import MARKER_FOLDER
 from .local import LocalDisk

@@ -12,17 +12,17 @@ from satchel.core.errors import FileChangedError, LocalFileError
 from satchel.core.names import name_problem, printable
 from satchel.core.status import Held
 
+from .changing import Changing
+from .folder import REPARSE_POINT, entry_of
 from .ignore import ignored
 from .marker import read_marker
 from .ports import Entry, Listing
 
 _CHUNK = 1024 * 1024
-_FILE_ID_MASK = (1 << 63) - 1  # the journal's integers are signed
 
 # Windows marks files whose content is in another cloud; reading one would fetch it.
 _RECALL_ON_OPEN = 0x0004_0000
 _RECALL_ON_ACCESS = 0x0040_0000
-_REPARSE_POINT = 0x0000_0400
 
 # What has taken the file's place since it was looked at may lead elsewhere (a link) or block (a pipe).
 _READ = os.O_RDONLY
@@ -30,7 +30,7 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
     _READ |= getattr(os, _flag, 0)
 
 
-class LocalDisk:
+class LocalDisk(Changing):
     """Implements `Disk` on the folder `root`. Stateless, so any thread may use it."""
 
     def __init__(self, root: Path) -> None:
@@ -68,12 +68,7 @@ class LocalDisk:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise _unreadable(error, self.absolute(path), "file") from error
-        name = path.rsplit("/", 1)[-1]
-        if modes.S_ISDIR(found.st_mode):
-            return Entry(name, "folder", 0, found.st_mtime_ns, found.st_ino & _FILE_ID_MASK)
-        if modes.S_ISREG(found.st_mode):
-            return Entry(name, "file", found.st_size, found.st_mtime_ns, found.st_ino & _FILE_ID_MASK)
-        return None
+        return entry_of(path.rsplit("/", 1)[-1], found)
 
     def reaches(self, folder: str) -> bool:
         where = self._root
@@ -126,12 +121,10 @@ def _look(found: os.DirEntry[str]) -> Entry | Held | None:
     attributes = getattr(facts, "st_file_attributes", 0)
     if attributes & (_RECALL_ON_OPEN | _RECALL_ON_ACCESS):
         why = _ELSEWHERE
-    elif modes.S_ISREG(facts.st_mode):
-        return Entry(name, "file", facts.st_size, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
-    elif modes.S_ISDIR(facts.st_mode) and not attributes & _REPARSE_POINT:
-        return Entry(name, "folder", 0, facts.st_mtime_ns, facts.st_ino & _FILE_ID_MASK)
+    elif (entry := entry_of(name, facts)) is not None:
+        return entry
     else:
-        why = _LINK if modes.S_ISLNK(facts.st_mode) or attributes & _REPARSE_POINT else _SPECIAL
+        why = _LINK if modes.S_ISLNK(facts.st_mode) or attributes & REPARSE_POINT else _SPECIAL
     return Held(printable(name), *why)
 
 
