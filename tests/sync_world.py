@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from satchel.core.errors import FileChangedError, LocalFileError, RefusedError
+from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenError, RefusedError
 from satchel.core.model import Change, ChangeEntry, ChangePage, FolderMade, Node, Problem, Revision
-from satchel.core.names import name_key
-from satchel.disk import Entry, Listing
+from satchel.core.names import name_key, name_problem, numbered
+from satchel.disk import MARKER_FOLDER, Entry, Listing
+from satchel.disk.ignore import ignored
 from satchel.journal import Journal, WatchedRoot
 from satchel.sync import RootSync
 
@@ -59,6 +62,7 @@ class Inode:
     number: int
     content: bytes = b""
     mtime_ns: int = 0
+    written_ns: int = 0
 
 
 class FakeDisk:
@@ -68,6 +72,10 @@ class FakeDisk:
         self.clock = clock
         self.marker: str | None = root_id
         self.nodes: dict[str, Inode] = {}
+        self.kept: dict[str, Inode] = {}
+        """What is in the marker folder, by its whole path."""
+        self.before_rename: Callable[[str, str], None] = lambda old, new: None
+        """Called with both paths before anything is renamed: where others act, or the process is gone."""
         self.unreadable: set[str] = set()
         self.lists = 0
 
@@ -103,8 +111,14 @@ class FakeDisk:
     def folders(self) -> set[str]:
         return {path for path, node in self.nodes.items() if node.kind == "folder"}
 
+    def trashed(self) -> list[bytes]:
+        trash = f"{MARKER_FOLDER}/trash/"
+        return sorted(
+            node.content for path, node in self.kept.items() if path.startswith(trash) and node.kind == "file"
+        )
+
     def _free_number(self) -> int:
-        used = {node.number for node in self.nodes.values()}
+        used = {node.number for node in (*self.nodes.values(), *self.kept.values())}
         return next(number for number in itertools.count(1) if number not in used)
 
     # what Disk promises
@@ -119,6 +133,7 @@ class FakeDisk:
         if folder and (folder not in self.nodes or self.nodes[folder].kind != "folder"):
             return None
         inside = [path for path in self.nodes if path.rpartition("/")[0] == folder]
+        inside = [path for path in inside if not ignored(path.rpartition("/")[2])]
         return Listing(tuple(self._entry(path) for path in inside))
 
     def stat(self, path: str) -> Entry | None:
@@ -135,10 +150,167 @@ class FakeDisk:
     def root_id(self) -> str | None:
         return self.marker
 
+    # what Disk promises about changing
+
+    def make_folder(self, path: str) -> Entry:
+        self._check_free(path)
+        self.nodes[path] = Inode("folder", self._free_number())
+        return self._entry(path)
+
+    def move(self, old: str, new: str) -> Entry:
+        if new.startswith(f"{old}/"):
+            raise LocalFileError("A folder cannot go into itself", path=old)
+        self._check_there(old)
+        self._check_free(new)
+        self._rename(old, new)
+        return self._entry(new)
+
+    def trash(self, path: str, planned: Entry) -> None:
+        self._check_path(path)
+        name = path.rpartition("/")[2]
+        self._check_planned(path, planned)
+        kept = self._fresh_trash(name)
+        self._rename(path, kept)
+        try:
+            self._check_planned(kept, planned)
+        except FileChangedError:
+            self._put_back(kept, path)
+            raise
+
+    def trash_folder(self, path: str) -> bool:
+        self._check_there(path)
+        if self.nodes[path].kind != "folder":
+            raise LocalFileError("The folder is gone", path=path)
+        before = set(_inside(self.nodes, path))
+        listing = self.list(path)
+        if listing is None or listing.entries or listing.held:
+            return False
+        kept = self._fresh_trash(path.rpartition("/")[2])
+        self._rename(path, kept)
+        if {path + found[len(kept) :] for found in _inside(self.kept, kept)} == before:
+            return True
+        self._put_back(kept, path)
+        return False
+
+    def partial(self, name: str) -> str:
+        self._check_name(name)
+        return f"/disk/{MARKER_FOLDER}/partial/{name}"
+
+    def fill(self, partial: str, content: bytes | str, mtime_ns: int) -> None:
+        """What a download does."""
+        path = partial.removeprefix("/disk/")
+        assert path.startswith(f"{MARKER_FOLDER}/partial/")
+        data = content.encode() if isinstance(content, str) else content
+        number = self.kept[path].number if path in self.kept else self._free_number()
+        self.kept[path] = Inode("file", number, data, mtime_ns, self.clock.now_ms() * 1_000_000)
+
+    def place(self, partial: str, path: str, planned: Entry | None) -> Entry:
+        gathered = partial.removeprefix("/disk/")
+        self._check_path(path)
+        if planned is None:
+            self._check_free(path)
+        else:
+            self._check_planned(path, planned)
+        if not gathered.startswith(f"{MARKER_FOLDER}/partial/") or gathered not in self.kept:
+            raise LocalFileError("What was fetched is gone", path=partial)
+        if planned is not None:
+            self.trash(path, planned)
+        self._rename(gathered, path)
+        return self._entry(path)
+
+    def set_aside(self, path: str, key: str) -> None:
+        self._check_name(key)
+        self._check_there(path)
+        if key in self.aside():
+            raise PlaceTakenError("Something is set aside under this key already", path=path)
+        self._rename(path, f"{MARKER_FOLDER}/aside/{key}/{path.rpartition('/')[2]}")
+
+    def bring_back(self, key: str, path: str) -> Entry:
+        self._check_name(key)
+        self._check_path(path)
+        if key not in self.aside():
+            raise LocalFileError("It is gone", path=path)
+        self._check_free(path)
+        self._rename(f"{MARKER_FOLDER}/aside/{key}/{self.aside()[key].name}", path)
+        return self._entry(path)
+
+    def aside(self) -> dict[str, Entry]:
+        parts = {path: path.split("/") for path in self.kept if path.startswith(f"{MARKER_FOLDER}/aside/")}
+        return {names[2]: self._entry(path) for path, names in parts.items() if len(names) == 4}
+
+    def tidy(self, before_ns: int) -> None:
+        for path, node in list(self.kept.items()):
+            _, room, name, *_ = path.split("/")
+            old_trash = room == "trash" and int(name.partition("-")[0]) < before_ns
+            if old_trash or (room == "partial" and node.written_ns < before_ns):
+                del self.kept[path]
+
+    def _check_path(self, path: str) -> None:
+        for name in path.split("/"):
+            self._check_name(name)
+        if name_key(path.partition("/")[0]) == MARKER_FOLDER:
+            raise LocalFileError("This name is Satchel's own", path=path)
+        if self.marker is None:
+            raise LocalFileError("The watched folder is not there", path=path)
+        if not self.reaches(path.rpartition("/")[0]):
+            raise LocalFileError("Its folder is gone", path=path)
+
+    def _check_name(self, name: str) -> None:
+        if (problem := name_problem(name)) is not None:
+            raise LocalFileError(problem.reason, problem.remedy, path=name)
+
+    def _check_there(self, path: str) -> None:
+        self._check_path(path)
+        if path not in self.nodes:
+            raise LocalFileError("It is gone", path=path)
+
+    def _check_free(self, path: str) -> None:
+        self._check_path(path)
+        if path in self.nodes:
+            raise PlaceTakenError("There is something else of this name", path=path)
+
+    def _check_planned(self, path: str, planned: Entry) -> None:
+        entry = self._entry(path) if path in self._tree(path) else None
+        same_file = entry is not None and (entry.file_id == planned.file_id or 0 in (entry.file_id, planned.file_id))
+        if entry is None or not same_file or entry[1:4] != planned[1:4] or entry.kind != "file":
+            raise FileChangedError("The file has changed meanwhile", path=path)
+
+    def _rename(self, old: str, new: str) -> None:
+        self.before_rename(old, new)
+        source, target = self._tree(old), self._tree(new)
+        if old not in source:
+            raise LocalFileError("It is gone", path=old)
+        if new in target:
+            raise PlaceTakenError("There is something else of this name", path=new)
+        for path in _inside(source, old):
+            target[new + path[len(old) :]] = source.pop(path)
+
+    def _put_back(self, kept: str, path: str) -> None:
+        above, _, name = path.rpartition("/")
+        for number in itertools.count(1):
+            free = path if number == 1 else "/".join(filter(None, (above, numbered(name, number))))
+            with contextlib.suppress(PlaceTakenError):
+                self._rename(kept, free)
+                return
+
+    def _fresh_trash(self, name: str) -> str:
+        now_ns = self.clock.now_ms() * 1_000_000
+        taken = {path.split("/")[2] for path in self.kept}
+        fresh = next(one for number in itertools.count() if (one := f"{now_ns}-{number}") not in taken)
+        return f"{MARKER_FOLDER}/trash/{fresh}/{name}"
+
+    def _tree(self, path: str) -> dict[str, Inode]:
+        return self.kept if path.startswith(f"{MARKER_FOLDER}/") else self.nodes
+
     def _entry(self, path: str) -> Entry:
-        node = self.nodes[path]
+        node = self._tree(path)[path]
         name = path.rpartition("/")[2]
         return Entry(name, node.kind, len(node.content), node.mtime_ns, node.number)  # type: ignore[arg-type]
+
+
+def _inside(tree: dict[str, Inode], folder: str) -> list[str]:
+    """The path itself and all below it."""
+    return [path for path in tree if path == folder or path.startswith(f"{folder}/")]
 
 
 class FakeRemote:

@@ -148,10 +148,10 @@ class Folder:
 def entry_of(name: str, found: os.stat_result) -> Entry | None:
     """None for what is neither a file nor a folder."""
     file_id = found.st_ino & _FILE_ID_MASK
-    if _is_folder(found):
-        return Entry(name, "folder", 0, found.st_mtime_ns, file_id)
     if modes.S_ISREG(found.st_mode):
         return Entry(name, "file", found.st_size, found.st_mtime_ns, file_id)
+    if _is_folder(found):
+        return Entry(name, "folder", 0, found.st_mtime_ns, file_id)
     return None
 
 
