@@ -11,8 +11,9 @@ from satchel.core.names import name_key, printable
 from satchel.core.status import Held
 from satchel.disk import Entry
 
-MASS_DELETE_FILES = 50
-"""Fewer files than this may go without asking, however small the watched folder is."""
+FEW_FILES = 10
+MANY_FILES = 100
+"""Fewer than few may go without asking, however small the watched folder is; more than many never, however large."""
 
 _OTHER_CLOUDS = (
     (re.compile(r"^dropbox( .*)?$", re.IGNORECASE), "Dropbox"),
@@ -24,7 +25,7 @@ _OTHER_CLOUDS = (
 
 def is_mass_delete(gone: int, total: int) -> bool:
     """Whether `gone` of `total` files look like an accident rather than like tidying up."""
-    return gone >= MASS_DELETE_FILES and gone * 2 > total
+    return gone > MANY_FILES or (gone >= FEW_FILES and gone * 2 > total)
 
 
 def held_deletes(files: int) -> Held:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from satchel.core.errors import CancelledError, OfflineError, UsageError
+from satchel.core.names import name_key
 from satchel.disk import Entry, read_marker
 from satchel.journal import Item, Journal
 from satchel.sync import add_root, check_root
@@ -73,10 +76,37 @@ def test_of_names_that_are_one_the_synced_one_goes():
     assert [one.path for one in held] == ["A.TXT"]
 
 
-def test_tidying_up_is_no_mass_delete():
-    assert not is_mass_delete(49, 49)
-    assert not is_mass_delete(500, 1000)
-    assert is_mass_delete(501, 1000)
+_NAMES = st.lists(
+    st.sampled_from(["a", "A", "é", "É", "e\u0301", "E\u0301", "ß", "ss", "SS", "b", "ﬁ", "fi", "I", "i"]), unique=True
+)
+
+
+@given(_NAMES, st.data())
+def test_names_that_are_one_are_never_merged_and_the_synced_one_wins_in_any_order(names, data):
+    synced = {name_key(name): name for name in data.draw(st.permutations(names)) if data.draw(st.booleans())}
+    entries = [Entry(name, "file", 1, 1, 1) for name in names]
+    admitted, held = admit(entries, frozenset(synced.values()))
+    kept = [entry.name for entry in admitted]
+    assert sorted([*kept, *(one.path for one in held)]) == sorted(names)  # each is somewhere, and once
+    assert len({name_key(name) for name in kept}) == len(kept)
+    assert all(synced.get(name_key(name), name) == name for name in kept)
+    assert admit(data.draw(st.permutations(entries)), frozenset(synced.values())) == (admitted, held)
+
+
+@pytest.mark.parametrize(
+    ("gone", "total", "asks"),
+    [
+        (9, 9, False),
+        (10, 20, False),
+        (10, 19, True),
+        (10, 10, True),
+        (100, 1000, False),
+        (101, 1000, True),
+        (101, 1_000_000, True),
+    ],
+)
+def test_a_mass_delete_is_more_than_half_of_the_tree_or_more_than_a_hundred_files(gone, total, asks):
+    assert is_mass_delete(gone, total) is asks
 
 
 # -- waiting until quiet ----------------------------------------------------------------------------------------------
