@@ -9,15 +9,17 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenError, RefusedError
 from satchel.core.model import Change, ChangeEntry, ChangePage, FolderMade, Node, Problem, Revision
 from satchel.core.names import name_key, name_problem, numbered
+from satchel.core.status import Held
 from satchel.disk import MARKER_FOLDER, Entry, Listing
-from satchel.disk.ignore import ignored
+from satchel.disk.ignore import IGNORE_FILE, Ignore
 from satchel.journal import Journal, WatchedRoot
 from satchel.sync import RootSync
+from satchel.sync.dirt import join
 
 
 class Crash(BaseException):
@@ -77,7 +79,10 @@ class FakeDisk:
         self.before_rename: Callable[[str, str], None] = lambda old, new: None
         """Called with both paths before anything is renamed: where others act, or the process is gone."""
         self.unreadable: set[str] = set()
+        self.links: set[str] = set()
+        """Paths in whose place a link stands."""
         self.lists = 0
+        self._ignore = Ignore(lambda folder: self.files().get(join(folder, IGNORE_FILE)))
 
     # what a person does
 
@@ -132,9 +137,19 @@ class FakeDisk:
             raise LocalFileError("The folder may not be read", "Give your user permission.", path=folder)
         if folder and (folder not in self.nodes or self.nodes[folder].kind != "folder"):
             return None
-        inside = [path for path in self.nodes if path.rpartition("/")[0] == folder]
-        inside = [path for path in inside if not ignored(path.rpartition("/")[2])]
-        return Listing(tuple(self._entry(path) for path in inside))
+        inside = [self._entry(path) for path in self.nodes if path.rpartition("/")[0] == folder]
+        stamps = [(entry.size, entry.mtime_ns, entry.file_id) for entry in inside if entry.name == IGNORE_FILE]
+        rules, changed = self._ignore.listed(folder, stamps[0] if stamps else None)
+        inside = [entry for entry in inside if not rules.leave_out(entry.name, entry.kind == "folder")]
+        links = [entry.name for entry in inside if join(folder, entry.name) in self.links]
+        return Listing(
+            tuple(entry for entry in inside if entry.name not in links),
+            (*(Held(name, "This is a link", "Move the file itself here.") for name in links), *rules.held),
+            changed,
+        )
+
+    def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
+        return self._ignore.ignored(path, kind == "folder")
 
     def stat(self, path: str) -> Entry | None:
         return self._entry(path) if path in self.nodes else None

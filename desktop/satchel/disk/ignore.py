@@ -1,39 +1,259 @@
-"""Names that nobody wants in step: leavings of systems and programs, and downloads that are not done."""
+"""What is left out: leavings of systems and programs, downloads that are not done, and what `.satchelignore` names."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from satchel.core.status import Held
 
 MARKER_FOLDER = ".satchel"
+IGNORE_FILE = ".satchelignore"
+
+LARGEST = 256 * 1024
+"""Bytes of an ignore file that are read at most: one that is larger is another kind of file."""
 
 _PATTERNS = (
-    MARKER_FOLDER,
     ".DS_Store",
     ".AppleDouble",
+    ".DocumentRevisions-V100",
     ".Spotlight-V100",
+    ".TemporaryItems",
     ".Trashes",
     ".fseventsd",
     ".Trash-*",
     "Icon\r",
     "Thumbs.db",
+    "ehthumbs.db",
     "desktop.ini",
     "$RECYCLE.BIN",
+    "System Volume Information",
     "~$*",  # Office's owner files
     ".~lock.*#",  # LibreOffice's
-    ".*.sw[op]",  # vi's
+    ".#*",  # Emacs'
+    ".*.sw[m-p]",  # vi's
     ".goutputstream-*",  # GLib's half-written files
     ".fuse_hidden*",
     ".nfs[0-9a-f]*",
     "*.crdownload",
+    "*.opdownload",
     "*.part",
     "*.partial",
     "*.download",
+    "*.aria2",
 )
 
-_IGNORED = re.compile("|".join(fnmatch.translate(pattern) for pattern in _PATTERNS), re.IGNORECASE)
+_IGNORED = re.compile("|".join(map(fnmatch.translate, (MARKER_FOLDER, *_PATTERNS))), re.IGNORECASE)
+
+# Git refuses refs of these names, so nothing that it keeps is among them. A lock that travelled would lock out others.
+_IN_GIT = re.compile(r".+\.lock|tmp_(obj|pack|idx|rev|mtimes)_.+|gc\.pid")
+_IN_MERCURIAL = re.compile(r"w?lock")
+
+# A line that can be told apart without a regular expression: a name, or what a name ends with, in plain characters.
+_PLAIN = re.compile(r"!?(\*?)([\w.+~-]+)/?")
+
+Stamp = tuple[int, int, int]
+"""Size, modified time and file id of an ignore file."""
 
 
 def ignored(name: str) -> bool:
-    """Whether a file or folder of this name, with all that is in it, is left out."""
+    """Whether a file or folder of this name, with all that is in it, is left out where no ignore file says otherwise."""
     return _IGNORED.match(name) is not None
+
+
+class Patterns:
+    """The content of one ignore file, with the meaning that it has in a `.gitignore`. A line that is no pattern is left
+    out and is one of the `problems`, to be held back in the folder of the file; the others hold."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        lines: list[_Line] = []
+        problems: list[Held] = []
+        names: set[str] = set()
+        endings: list[str] = []
+        self._others: list[_Line] = []
+        for number, raw in enumerate(text.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+            line = _read(raw)
+            if isinstance(line, str):
+                problems.append(Held(IGNORE_FILE, f"Line {number} {line}", "Correct the line; the others hold."))
+            elif line is not None:
+                lines.insert(0, line)
+                plain = _PLAIN.fullmatch(raw.decode())
+                if plain is None:
+                    self._others.append(line)
+                elif plain[1]:
+                    endings.append(plain[2])
+                else:
+                    names.add(plain[2])
+        self.problems = tuple(problems)
+        self._last_first = tuple(lines)
+        self._names = frozenset(names)
+        self._endings = tuple(endings)
+
+    def verdict(self, way: str, name: str, folder: bool) -> bool | None:
+        """Whether `name` is left out, is to be kept (`!`), or is not spoken of. `way` leads from the file's folder to
+        that of the name and ends with a slash, or is empty; nothing on it is left out."""
+        # Nearly all names are spoken of by no line, and a hundred thousand are asked for in a scan.
+        if (
+            name not in self._names
+            and not name.endswith(self._endings)
+            and not any(line.speaks_of(way, name, folder) for line in self._others)
+        ):
+            return None
+        return next((line.leave_out for line in self._last_first if line.speaks_of(way, name, folder)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One pattern. pathspec takes a pattern that speaks of a folder for one that speaks of all that is in it, too. Here
+    every name is asked for by itself, as git does, so that `!folder/` does not bring back what another line leaves out
+    in it; what `kind` says is how the one is told from the other."""
+
+    leave_out: bool
+    search: Callable[[str], object]
+    kind: Literal["name", "path", "inside"]
+
+    def speaks_of(self, way: str, name: str, folder: bool) -> bool:
+        if self.kind == "inside":
+            return self.search(way + name) is not None
+        own = f"{name}/" if folder else name
+        if self.kind == "name":
+            return self.search(own) is not None
+        return self.search(way + own) is not None and not (way and self.search(way) is not None)
+
+
+def _read(raw: bytes) -> _Line | str | None:
+    """None for a line that says nothing; words for one that is no pattern."""
+    try:
+        line = raw.decode()
+        pattern = GitIgnoreSpecPattern(line)
+    except UnicodeDecodeError:
+        return "is not text in UTF-8"
+    except (ValueError, re.error):
+        return f"is no pattern: {line}"
+    if pattern.include is None or pattern.regex is None:
+        return f"matches nothing: {line}" if line.strip() and not line.startswith("#") else None
+    body = line.removeprefix("!").rstrip()
+    kind: Literal["name", "path", "inside"] = "path" if "/" in body.rstrip("/") else "name"
+    return _Line(pattern.include, pattern.regex.search, "inside" if body.endswith("/**") else kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is left out of one folder. `files` are the ignore files in force, the nearest last, each with the way from
+    its folder to this one. `own` is this folder's, `stamp` what it was read at, and `trouble` why it could not be."""
+
+    files: tuple[tuple[Patterns, str], ...] = ()
+    inside: Literal["", ".git", ".hg"] = ""
+    own: Patterns | None = None
+    stamp: Stamp | None = None
+    trouble: Held | None = None
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What is wrong with the folder's own file."""
+        problems = self.own.problems if self.own is not None else ()
+        return (*problems, self.trouble) if self.trouble is not None else problems
+
+    def leave_out(self, name: str, folder: bool) -> bool:
+        if self.files and name.lower() != MARKER_FOLDER:
+            for patterns, way in reversed(self.files):
+                verdict = patterns.verdict(way, name, folder)
+                if verdict is not None:
+                    return verdict
+        if ignored(name):
+            return True
+        return bool(self.inside) and (_IN_GIT if self.inside == ".git" else _IN_MERCURIAL).fullmatch(name) is not None
+
+    def below(self, name: str) -> Rules:
+        """The rules in a subfolder, but for its own file."""
+        inside: Literal["", ".git", ".hg"] = ".git" if name == ".git" else ".hg" if name == ".hg" else self.inside
+        if not self.files and not inside:
+            return _NONE
+        return Rules(tuple((patterns, f"{way}{name}/") for patterns, way in self.files), inside)
+
+
+_NONE = Rules()
+
+
+class Ignore:
+    """The rules of a watched folder, as far as they have been read. Any thread may use it.
+
+    `read` gives the content of a folder's ignore file, at most `LARGEST + 1` bytes, or None when there is no such file.
+    """
+
+    def __init__(self, read: Callable[[str], bytes | None]) -> None:
+        self._read = read
+        self._known: dict[str, Rules] = {}
+
+    def ignored(self, path: str, folder: bool) -> bool:
+        """Whether a file or folder would be left out, be it there or not."""
+        at, rest = "", path
+        while rest:
+            name, _, rest = rest.partition("/")
+            if self._of(at).leave_out(name, folder or bool(rest)):
+                return True
+            at = f"{at}/{name}" if at else name
+        return False
+
+    def listed(self, folder: str, stamp: Stamp | None) -> tuple[Rules, bool]:
+        """The rules of a folder that is being listed, and whether its own file has changed since it was read last.
+        `stamp` is that of the ignore file in it, if there is one."""
+        above = self._above(folder)
+        known = self._known.get(folder)
+        if known is not None and known.stamp == stamp:
+            rules = _with(above, known.own, stamp, known.trouble)
+        else:
+            rules = self._read_anew(folder, above, stamp, known) if stamp is not None else above
+        changed = known is not None and known.own is not rules.own
+        if changed:
+            self.forget()  # what was known of the folders below is built on it
+        self._known[folder] = rules
+        return rules, changed
+
+    def forget(self) -> None:
+        """Read everything again when it is asked for next."""
+        self._known = {}
+
+    def _of(self, folder: str) -> Rules:
+        """From the top down, and not by recursion: folders lie deeper than Python's calls may."""
+        rules, at, rest = self._known.get(""), "", folder
+        if rules is None:
+            rules = self._known[""] = self._read_anew("", _NONE, None, None)
+        while rest:
+            name, _, rest = rest.partition("/")
+            at = f"{at}/{name}" if at else name
+            above, rules = rules, self._known.get(at)
+            if rules is None:
+                rules = self._known[at] = self._read_anew(at, above.below(name), None, None)
+        return rules
+
+    def _above(self, folder: str) -> Rules:
+        parent, _, name = folder.rpartition("/")
+        return self._of(parent).below(name) if folder else _NONE
+
+    def _read_anew(self, folder: str, above: Rules, stamp: Stamp | None, known: Rules | None) -> Rules:
+        """What cannot be read leaves in force what was, and is tried again at the next listing."""
+        before = known.own if known is not None else None
+        try:
+            text = self._read(folder)
+        except OSError as error:
+            why = Held(IGNORE_FILE, f"It cannot be read: {error.strerror}", "Give your user permission to read it.")
+            return _with(above, before, None, why)
+        if text is None:
+            return above
+        if len(text) > LARGEST:
+            why = Held(IGNORE_FILE, f"It is larger than {LARGEST // 1024} KiB, so it is not used", "Make it shorter.")
+            return _with(above, before, stamp, why)
+        return _with(above, before if before is not None and before.text == text else Patterns(text), stamp, None)
+
+
+def _with(above: Rules, own: Patterns | None, stamp: Stamp | None, trouble: Held | None) -> Rules:
+    if own is None and trouble is None:
+        return above
+    return Rules((*above.files, (own, "")) if own is not None else above.files, above.inside, own, stamp, trouble)

@@ -6,7 +6,9 @@ import errno
 import hashlib
 import os
 import stat as modes
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from satchel.core.errors import FileChangedError, LocalFileError
 from satchel.core.names import name_problem, printable
@@ -14,7 +16,7 @@ from satchel.core.status import Held
 
 from .changing import Changing
 from .folder import REPARSE_POINT, entry_of
-from .ignore import ignored
+from .ignore import IGNORE_FILE, LARGEST, Ignore
 from .marker import read_marker
 from .ports import Entry, Listing
 
@@ -31,13 +33,15 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
 
 
 class LocalDisk(Changing):
-    """Implements `Disk` on the folder `root`. Stateless, so any thread may use it."""
+    """Implements `Disk` on the folder `root`. Any thread may use it: it keeps nothing but the ignore files it read."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
+        self._ignore = ignore_of(root)
 
     def absolute(self, path: str) -> str:
-        return os.path.join(self._root, *path.split("/")) if path else self._root  # noqa: PTH118 - hot, plain strings
+        whole = os.path.join(self._root, *path.split("/")) if path else self._root  # noqa: PTH118 - hot, plain strings
+        return whole if os.name != "nt" else long_path(whole)
 
     def list(self, folder: str) -> Listing | None:
         where = self.absolute(folder)
@@ -47,19 +51,24 @@ class LocalDisk(Changing):
             if folder and not modes.S_ISDIR(os.lstat(where).st_mode):
                 return None
             with os.scandir(where) as names:
-                for found in names:
-                    if ignored(found.name):
-                        continue
-                    kept = _look(found)
-                    if isinstance(kept, Entry):
-                        entries.append(kept)
-                    elif kept is not None:
-                        held.append(kept)
+                all_found = list(names)
+            rules, changed = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
+            for found in all_found:
+                if rules.leave_out(found.name, found.is_dir(follow_symlinks=False)):
+                    continue
+                kept = _look(found)
+                if isinstance(kept, Entry):
+                    entries.append(kept)
+                elif kept is not None:
+                    held.append(kept)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise _unreadable(error, where, "folder") from error
-        return Listing(tuple(entries), tuple(held))
+        return Listing(tuple(entries), (*held, *rules.held), changed)
+
+    def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
+        return self._ignore.ignored(path, kind == "folder")
 
     def stat(self, path: str) -> Entry | None:
         try:
@@ -102,6 +111,39 @@ class LocalDisk(Changing):
         return read_marker(Path(self._root))
 
 
+def long_path(path: str) -> str:
+    """An absolute path of Windows in a form that may be longer than 260 characters. Folders may have 248, and what
+    programs do with a path may add to it, so the short form ends well below."""
+    if len(path) < 240 or path.startswith("\\\\?\\"):
+        return path
+    return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
+
+
+def ignore_of(root: Path) -> Ignore:
+    """The rules of a real folder. A link or anything else in the place of an ignore file is none."""
+    top = os.fspath(root)
+
+    def read(folder: str) -> bytes | None:
+        try:
+            with os.fdopen(os.open(os.path.join(top, folder, IGNORE_FILE), _READ), "rb") as file:  # noqa: PTH118 - hot
+                return file.read(LARGEST + 1) if modes.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                return None
+            raise
+
+    return Ignore(read)
+
+
+def _stamp_of_ignore_file(names: Iterable[os.DirEntry[str]]) -> tuple[int, int, int] | None:
+    for found in names:
+        if found.name == IGNORE_FILE:
+            entry = _look(found)
+            if isinstance(entry, Entry) and entry.kind == "file":
+                return entry.size, entry.mtime_ns, entry.file_id
+    return None
+
+
 _LINK = ("This is a link to another place", "Links are not followed: move the file or folder itself here.")
 _ELSEWHERE = ("Its content is only in another cloud", "Make it available offline there, or move it out.")
 _SPECIAL = ("This is not a file or a folder (a pipe, socket or device)", "Move it out of the folder.")
@@ -131,6 +173,12 @@ def _look(found: os.DirEntry[str]) -> Entry | Held | None:
 def _unreadable(error: OSError, path: str, what: str) -> LocalFileError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return LocalFileError(f"The {what} is gone", "Nothing needs to be done.", path=path)
+    if error.errno == errno.ENAMETOOLONG:
+        return LocalFileError(
+            f"The path of the {what} is longer than this system allows",
+            "Give shorter names to the folders that it lies in, or move it up.",
+            path=path,
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return LocalFileError(f"The {what} may not be read", "Give your user permission to read it.", path=path)
     return LocalFileError(f"The {what} cannot be read", f"{error.strerror}. Check the disk and try again.", path=path)

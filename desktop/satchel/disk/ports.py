@@ -23,10 +23,13 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in one folder. `held` are names that are there but cannot travel: `Held.path` is the bare name."""
+    """What is in one folder and not ignored. `held` are names that are there but cannot travel, and what is wrong with
+    the folder's ignore file: `Held.path` is the bare name. `rules_changed` says that other names may be ignored in it
+    and below it than at its last listing."""
 
     entries: tuple[Entry, ...]
     held: tuple[Held, ...] = ()
+    rules_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Disk(Protocol):
 
     def list(self, folder: str) -> Listing | None:
         """None when there is no such folder, or when a link stands in its place."""
+
+    def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
+        """Whether this would be left out of a listing, be it there or not, because of its name or that of a folder
+        above it. Never raises."""
 
     def stat(self, path: str) -> Entry | None:
         """The entry of a file or folder; None when it is gone or has become something else."""

@@ -32,7 +32,8 @@ from watchdog.observers import Observer
 
 from satchel.core.status import Held
 
-from .ignore import ignored
+from .ignore import IGNORE_FILE
+from .local import ignore_of
 from .ports import Hints, Watch
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class _Collector(FileSystemEventHandler):
 
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
         self._root = os.fspath(root)
+        self._ignore = ignore_of(root)
         self._wake = wake
         self._lock = threading.Lock()
         self._folders: set[str] = set()
@@ -102,7 +104,9 @@ class _Collector(FileSystemEventHandler):
         self.problem: Held | None = None
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        paths = [self._relative(path) for path in (event.src_path, event.dest_path) if path]
+        if _changes_rules(event):
+            self._ignore.forget()
+        paths = [self._relative(path, event.is_directory) for path in (event.src_path, event.dest_path) if path]
         folders = {path.rpartition("/")[0] for path in paths if path}
         if event.is_directory:
             # What was put into a new folder before it was watched raised no events.
@@ -138,7 +142,7 @@ class _Collector(FileSystemEventHandler):
         if first or closed:
             self._wake()
 
-    def _relative(self, path: bytes | str) -> str | None:
+    def _relative(self, path: bytes | str, folder: bool) -> str | None:
         """None for what lies outside or is ignored anyway."""
         text = os.fsdecode(path)
         if text == self._root:
@@ -146,7 +150,17 @@ class _Collector(FileSystemEventHandler):
         if not text.startswith(self._root + os.sep):
             return None
         relative = text[len(self._root) + 1 :].replace(os.sep, "/")
-        return None if any(map(ignored, relative.split("/"))) else relative
+        above, _, name = relative.rpartition("/")
+        # An ignore file that names itself is read all the same.
+        left_out = self._ignore.ignored(*((above, True) if name == IGNORE_FILE else (relative, folder)))
+        return None if left_out else relative
+
+
+def _changes_rules(event: FileSystemEvent) -> bool:
+    """Whether other names may be ignored from now on: an ignore file, or a folder that may hold some, came or went."""
+    if event.is_directory:
+        return isinstance(event, DirDeletedEvent | DirMovedEvent)
+    return any(os.fsdecode(path).endswith(IGNORE_FILE) for path in (event.src_path, event.dest_path))
 
 
 def _observer(collector: _Collector) -> BaseObserver:

@@ -70,7 +70,7 @@ class Stamp(NamedTuple):
     """The part of an `Item` that a scan compares; a tuple, because 100,000 of them are read in a rescan."""
 
     name: str
-    kind: str
+    kind: Literal["file", "folder"]
     size: int
     mtime_ns: int
     file_id: int

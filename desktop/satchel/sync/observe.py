@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from satchel.core.errors import LocalFileError
 from satchel.core.names import name_key
@@ -22,10 +23,17 @@ from .rules import admit
 
 @dataclass(slots=True)
 class Observation:
-    """The dirty part, and what is held back in each folder that was looked at (paths relative to the root)."""
+    """The dirty part, and what is held back in each folder that was looked at (paths relative to the root).
+    `rules_changed` says that other names may be ignored now, so that everything must be looked at."""
 
     dirt: Dirt = field(default_factory=Dirt)
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
+    rules_changed: bool = False
+
+    def stays(self, disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
+        """Whether a synced name that is in no listing is left alone all the same: it is held back, or ignored now."""
+        folder, _, name = path.rpartition("/")
+        return any(held.path == name for held in self.held.get(folder, ())) or disk.ignored(path, kind)
 
 
 def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | None = None) -> Observation:
@@ -33,7 +41,7 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | No
     the watched folder when it is two-way.
 
     A folder that is new or gone is looked at in its nearest ancestor that is on both sides. A folder that cannot be
-    read is held back with all that is in it, and counts as unchanged.
+    read is held back with all that is in it, and counts as unchanged; so does what is ignored, with all that is in it.
     """
     look = _Look(disk, tree, top)
     if folders is None:
@@ -52,7 +60,9 @@ class _Look:
         self.seen = Observation()
 
     def anchor(self, folder: str) -> str:
-        while folder and not (self._disk.reaches(folder) and self._is_folder(folder)):
+        while folder and not (
+            self._disk.reaches(folder) and self._is_folder(folder) and not self._disk.ignored(folder, "folder")
+        ):
             folder = folder.rpartition("/")[0]
         return folder
 
@@ -87,8 +97,9 @@ class _Look:
                     changed.append((entry, stamp))
                 if entry.kind == "folder":
                     below.append((join(folder, entry.name), stamp.item_id))
-        present = {held.path for held in self.seen.held.get(folder, ())}
-        vanished = [stamp for stamp in stamps.values() if stamp.name not in present]
+        vanished = [
+            stamp for stamp in stamps.values() if not self.seen.stays(self._disk, join(folder, stamp.name), stamp.kind)
+        ]
         if appeared or changed or vanished:
             self._differ(Difference(folder, item), listed, appeared, changed, vanished)
         return below
@@ -178,8 +189,8 @@ class _Look:
             return None
         if listing is None:
             return None
-        self.seen.held[folder] = ()
-        self._hold(folder, listing.held)
+        self.seen.held[folder] = listing.held
+        self.seen.rules_changed |= listing.rules_changed
         return listing.entries
 
     def _hold(self, folder: str, held: Iterable[Held]) -> None:

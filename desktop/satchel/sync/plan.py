@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from satchel.core.names import name_key
 from satchel.disk import Entry
@@ -57,7 +58,8 @@ class World:
 
     `top` is the remote node of the watched folder. `digests` are SHA-256 of local files by path, as far as known.
     `busy` are item ids whose bytes are on their way. `quiet(path, entry)` tells whether a file, or with None the
-    absence of one, may be acted on now. `total_files` are the files in step.
+    absence of one, may be acted on now. `stays(path, kind)` tells whether a synced name that the disk does not show is
+    left alone, because it is held back or ignored. `total_files` are the files in step.
     """
 
     top: str
@@ -65,6 +67,7 @@ class World:
     digests: Mapping[str, str] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
     quiet: Callable[[str, Entry | None], bool] = lambda _path, _entry: True
+    stays: Callable[[str, Literal["file", "folder"]], bool] = lambda _path, _kind: False
     total_files: int = 0
     allow_mass_delete: bool = False
     two_way: bool = False
@@ -263,7 +266,8 @@ class _Planner:
                 continue
             entry = entries.get(old.name)
             if entry is None or entry.kind != old.kind:
-                vanished.append(old)
+                if entry is not None or not self._world.stays(join(path, old.name), old.kind):
+                    vanished.append(old)
                 continue
             del entries[old.name]
             if entry.kind == "folder":

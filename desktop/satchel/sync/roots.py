@@ -361,6 +361,7 @@ class RootSync:
             self._scan_at = self._clock.monotonic() + (RESCAN_BLIND if blind else RESCAN)
         else:
             self._held.update(seen.held)
+            self._full = self._full or seen.rules_changed
         waiting = Waiting(self._quiet, self._failures, self._clock)
         world = World(
             top=side.top,
@@ -368,6 +369,7 @@ class RootSync:
             digests=await side.blocking(lambda: digests(side.disk, doubtful(seen.dirt, busy))),
             busy=busy,
             quiet=waiting.quiet,
+            stays=lambda path, kind: seen.stays(side.disk, path, kind),
             total_files=await side.blocking(side.tree.count_files),
             allow_mass_delete=self._allow_mass_delete,
             two_way=following is not None,

@@ -150,6 +150,37 @@ def test_a_rename_is_seen_at_once_and_sends_nothing(running):
     asyncio.run(scenario())
 
 
+def test_a_changed_ignore_file_is_taken_up_at_once_all_the_way_down(running):
+    deep = running.folder / "deep" / "er"
+    ignore_file = running.folder / ".satchelignore"
+
+    async def until(there):
+        end = time.monotonic() + 20
+        while set(running.remote.tree()) != there and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+        assert set(running.remote.tree()) == there
+
+    async def scenario():
+        deep.mkdir(parents=True)
+        ignore_file.write_text("*.log\n")
+        (deep / "a.log").write_text("one")
+        folders = {"deep", "deep/er", ".satchelignore"}
+        async with running.syncing() as sync:
+            await until(folders)
+            looked = sync.status().last_full_scan_ms
+            (deep / "b.log").write_text("two")
+            ignore_file.write_text("b.log\n*.txt\n")
+            await until({*folders, "deep/er/a.log"})
+            assert sync.status().last_full_scan_ms > looked
+            (deep / "c.txt").write_text("three")
+            (deep / "b.log").rename(deep / "b2.log")
+            await until({*folders, "deep/er/a.log", "deep/er/b2.log"})
+            ignore_file.unlink()
+            await until({"deep", "deep/er", "deep/er/a.log", "deep/er/b2.log", "deep/er/c.txt"})
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("reopens", [False, True], ids=["kept open", "opened for each piece"])
 def test_a_file_written_over_five_seconds_is_sent_once_and_whole(running, reopens):
     def write_slowly():

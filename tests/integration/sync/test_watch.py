@@ -57,6 +57,20 @@ def test_ignored_names_raise_no_hints(watching):
     assert bell.folders == {""}
 
 
+def test_what_an_ignore_file_names_raises_no_hints_until_it_is_changed(watching):
+    running, bell, root = watching
+    (root / ".satchelignore").write_text("old/\n.satchelignore\n")
+    bell.gather(running, lambda b: ".satchelignore" in b.closed)  # though it names itself
+    (root / "old" / "a.txt").write_text("x")
+    (root / "seen.txt").write_text("x")
+    bell.gather(running, lambda b: "seen.txt" in b.closed)
+    assert bell.folders == {""}
+    (root / ".satchelignore").write_text("")
+    bell.gather(running, lambda b: ".satchelignore" in b.closed)
+    (root / "old" / "b.txt").write_text("x")
+    bell.gather(running, lambda b: "old/b.txt" in b.closed)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify")
 def test_a_full_watch_limit_is_told_even_when_only_a_subfolder_hits_it(tmp_path, monkeypatch):
     from watchdog.observers.inotify_c import InotifyFD
