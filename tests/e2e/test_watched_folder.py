@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from e2e.client import in_step, random_file, signed_in
-from e2e.cloud_fixture import LocalCloud
+from e2e.cloud_fixture import LocalCloud, wait_until
 from e2e.wiretap import wiretap
 
 
@@ -119,6 +119,38 @@ def test_what_changed_while_no_engine_ran_is_caught_up(cloud: LocalCloud, tmp_pa
 
         client.cli("sync", "--once")
         in_step(client.start(), folder, "/Share", seconds=5)
+
+
+def test_a_mass_delete_waits_for_a_word_and_what_is_ignored_stays_where_it_is(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Share"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.txt").write_text(f"{number}")
+
+    def remote() -> set[str]:
+        return {node["name"] for node in engine.call("ls", path="/Share")}
+
+    with signed_in(cloud, tmp_path) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        in_step(engine, folder, "/Share")
+        for number in range(15):
+            (folder / f"{number}.txt").unlink()
+        wait_until(lambda: engine.call("root_list")[0]["deletions"] == 15, 20)
+        assert len(remote()) == 20
+
+        client.cli("root", "confirm", str(folder), "--files", "15")
+        in_step(engine, folder, "/Share")
+
+        (folder / ".satchelignore").write_text("1[5-9].txt\n")
+        wait_until(lambda: ".satchelignore" in remote(), 20)
+        for number in range(15, 20):
+            (folder / f"{number}.txt").unlink()
+        wait_until(lambda: engine.call("root_list")[0]["state"] == "in_step", 20)
+        client.cli("sync", "--once")
+        assert remote() == {".satchelignore", *(f"{number}.txt" for number in range(15, 20))}
 
 
 def test_a_folder_named_from_where_one_stands_is_watched_and_no_longer(cloud: LocalCloud, tmp_path: Path) -> None:

@@ -320,6 +320,11 @@ class Bridge(QObject):
     def removeRoot(self, root_id: str) -> None:  # noqa: N802 - QML's convention
         self._ask("root_remove", root_id_or_dir=root_id)
 
+    @Slot(str, int)
+    def confirmDeletions(self, root_id: str, files: int) -> None:  # noqa: N802 - QML's convention
+        """Delete what is gone on the other side: `files`, which is what the person was told."""
+        self._ask("root_confirm", root_id_or_dir=root_id, files=files)
+
     @Slot(str)
     def chooseTheme(self, choice: str) -> None:  # noqa: N802 - QML's convention
         self._ask("settings_set", then=self._take_settings, theme=choice)

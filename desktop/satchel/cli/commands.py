@@ -149,8 +149,13 @@ def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
         ids = {row["root_id"] for row in engine.call("root_list")}
         # The engine may run in another folder than this command.
         asked = options.dir if options.dir in ids else str(Path(options.dir).absolute())
-        engine.call("root_remove", root_id_or_dir=asked)
-        out.document({"removed": options.dir})
+        if options.action == "confirm":
+            files = engine.call("root_confirm", root_id_or_dir=asked, files=options.files)["files"]
+            out.document({"confirmed": options.dir, "files": files})
+            out.line(f"{files} files of {clean(options.dir)} go to the trash.")
+        else:
+            engine.call("root_remove", root_id_or_dir=asked)
+            out.document({"removed": options.dir})
     return EXIT_DONE
 
 

@@ -79,6 +79,9 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
     root.add_parser("remove", help="stop keeping it in step; no file is touched", parents=[both]).add_argument(
         "dir", metavar="DIR"
     )
+    sure = root.add_parser("confirm", help="delete what is gone on the other side, though it is much", parents=[both])
+    sure.add_argument("dir", metavar="DIR")
+    sure.add_argument("--files", type=_amount, metavar="N", help="only if it is so many files")
     add("sync", "Keep the folders in step").add_argument("--once", action="store_true", help="until they are, then end")
     add("status", "Say what is going on")
     limit = add("limit", "Say, or set, how fast bytes may go, for this computer and from now on")

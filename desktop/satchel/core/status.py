@@ -66,6 +66,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class RootRow:
+    """`deletions` are files that would be deleted but wait for a person's word, because they are so many."""
+
     root_id: str
     path: str
     remote_path: str
@@ -74,6 +76,7 @@ class RootRow:
     waiting: int = 0
     held: tuple[Held, ...] = ()
     last_full_scan_ms: int | None = None
+    deletions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

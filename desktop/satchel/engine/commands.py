@@ -271,6 +271,15 @@ async def root_remove(engine: Engine, _: Emit, root_id_or_dir: str) -> None:
     await engine.signed_in().roots.remove(root_id_or_dir)
 
 
+async def root_confirm(engine: Engine, _: Emit, root_id_or_dir: str, files: int | None = None) -> dict[str, int]:
+    """Delete what is gone on the other side, of which there was so much that it waits for a person's word. `files` is how many that person was told of: of others it is refused."""
+    parts = engine.signed_in()
+    if engine.settings.paused:
+        raise UsageError("Satchel is paused", "Resume it first.")
+    await parts.look()
+    return {"files": await parts.roots.confirm(root_id_or_dir, files)}
+
+
 async def sync_once(engine: Engine, emit: Emit) -> Snapshot:
     """Finish what was dropped, and bring all folders in step as far as it goes. Raises when the service cannot be
     reached."""
@@ -292,7 +301,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
         login, logout, whoami,
         drop, transfer_cancel, transfer_retry, transfer_pause, transfer_resume, clear_done, get,
         ls, mkdir, mv, rm, link_create, link_list, link_revoke,
-        root_add, root_list, root_remove, sync_once,
+        root_add, root_list, root_remove, root_confirm, sync_once,
     )
 }  # fmt: skip
 

@@ -152,11 +152,7 @@ class Roots:
 
     async def remove(self, root_id_or_dir: str) -> None:
         """Forget a folder; neither side's files are touched. Raises `UsageError`."""
-        given = root_id_or_dir
-        here = {given, str(Path(given).absolute()), str(Path(given).resolve())}
-        root = next((root for root in self._journal.roots.all() if root.root_id == given or root.path in here), None)
-        if root is None:
-            raise UsageError("This folder is not watched", "See `satchel root list`.", path=given)
+        root = self._find(root_id_or_dir)
         task, sync = self._running.pop(root.root_id, None), self._syncs.pop(root.root_id, None)
         if task is not None:
             task.cancel()
@@ -167,6 +163,25 @@ class Roots:
         await self._blocking(lambda: self._journal.roots.remove(root.root_id))
         await self._uploads.give_up_left(root.root_id)
         self._on_change()
+
+    async def confirm(self, root_id_or_dir: str, files: int | None) -> int:
+        """Have the deletes that wait for a person's word carried out; the number of files. Raises `UsageError` when
+        there are none, or others than the `files` that the person was told of."""
+        sync = self._syncs[self._find(root_id_or_dir).root_id]
+        if not self.resident:
+            await sync.sync_once()
+        row = sync.status()
+        if not row.deletions:
+            raise UsageError("No deletes wait to be confirmed here", "See `satchel status`.", path=row.path)
+        if files not in (None, row.deletions):
+            raise UsageError(
+                f"It is {row.deletions} files by now, not {files}", "Look which are gone, then confirm.", path=row.path
+            )
+        sync.confirm_deletions()
+        if not self.resident:
+            await sync.sync_once()
+        self._on_change()
+        return row.deletions
 
     async def sync_once(self) -> None:
         await asyncio.gather(*(sync.sync_once() for sync in self._syncs.values()))
@@ -185,6 +200,14 @@ class Roots:
         """The service is back, or somebody asked."""
         for sync in self._syncs.values():
             sync.retry()
+
+    def _find(self, root_id_or_dir: str) -> WatchedRoot:
+        given = root_id_or_dir
+        here = {given, str(Path(given).absolute()), str(Path(given).resolve())}
+        root = next((root for root in self._journal.roots.all() if root.root_id == given or root.path in here), None)
+        if root is None:
+            raise UsageError("This folder is not watched", "See `satchel root list`.", path=given)
+        return root
 
     def _made(self, root: WatchedRoot) -> RootSync:
         return RootSync(

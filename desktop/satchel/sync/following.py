@@ -77,7 +77,7 @@ class Following:
         await side.blocking(mark)
         self.soon()
 
-    async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allow_mass_delete: bool) -> None:
+    async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allowed_deletes: int) -> None:
         """Carry out what can be now. Errors that concern everything are raised."""
         self._side = side
         now = self._clock.monotonic()
@@ -90,7 +90,7 @@ class Following:
             busy=busy | self.inbox.busy,
             quiet=waiting.quiet,
             total_files=total_files,
-            allow_mass_delete=allow_mass_delete,
+            allowed_deletes=allowed_deletes,
             two_way=True,
         )
 

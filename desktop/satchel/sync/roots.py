@@ -137,7 +137,7 @@ class RootSync:
         self._settled = False
         self._tidied = False
         self._mass_delete = 0
-        self._allow_mass_delete = False
+        self._allowed_deletes = 0
         self._last_full_scan_ms: int | None = None
 
     # -- what others may ask for --------------------------------------------------------------------------------------
@@ -222,8 +222,10 @@ class RootSync:
         self.rescan()
 
     def confirm_deletions(self) -> None:
-        """The mass delete that was held back is meant: the next plan carries it out."""
-        self._allow_mass_delete = True
+        """The mass delete that was held back is meant, and no larger one: the next plan carries it out."""
+        self._allowed_deletes = self._deletions
+        if self._following is not None:
+            self._following.soon()
         self.rescan()
 
     async def close(self) -> None:
@@ -243,9 +245,9 @@ class RootSync:
             held += [*following.held, *following.failures.held()]
             waiting += len(following.inbox.busy) + following.waiting
             if following.mass_delete:
-                held.insert(0, held_deletes(following.mass_delete))
+                held.insert(0, held_deletes(following.mass_delete, "here"))
         if self._mass_delete:
-            held.insert(0, held_deletes(self._mass_delete))
+            held.insert(0, held_deletes(self._mass_delete, "online"))
         if self._trouble is not None:
             held.insert(0, self._trouble)
         blind = self._watch.problem if self._watch is not None else None
@@ -258,7 +260,13 @@ class RootSync:
             waiting=waiting,
             held=tuple([*held, blind] if blind is not None else held),
             last_full_scan_ms=self._last_full_scan_ms,
+            deletions=self._deletions,
         )
+
+    @property
+    def _deletions(self) -> int:
+        """Files whose deletion, on either side, waits for a person's word."""
+        return self._mass_delete + (self._following.mass_delete if self._following is not None else 0)
 
     def _state(self, held: list[Held]) -> State:
         busy: State = "scanning" if self._last_full_scan_ms is None else "syncing"
@@ -319,7 +327,7 @@ class RootSync:
                 self._side,
                 busy=frozenset(self._outbox.busy),
                 total_files=await self._side.blocking(self._side.tree.count_files),
-                allow_mass_delete=self._allow_mass_delete,
+                allowed_deletes=self._allowed_deletes,
             )
             self._dirty |= following.touched
             following.touched = set()
@@ -371,7 +379,7 @@ class RootSync:
             quiet=waiting.quiet,
             stays=lambda path, kind: seen.stays(side.disk, path, kind),
             total_files=await side.blocking(side.tree.count_files),
-            allow_mass_delete=self._allow_mass_delete,
+            allowed_deletes=self._allowed_deletes,
             two_way=following is not None,
         )
         made = await side.blocking(lambda: plan(seen.dirt, world))
@@ -402,7 +410,8 @@ class RootSync:
         if following is not None:
             self._settled = self._settled and following.settled
         if self._settled:
-            self._allow_mass_delete = False
+            if not self._deletions:  # else they may have been confirmed after this plan was made
+                self._allowed_deletes = 0
             self._quiet.clear()
             if not self._tidied and not self._failures.paths():
                 await self._uploads.give_up_left(self._side.root.root_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from satchel.core.errors import UsageError
 from satchel.core.names import name_key, printable
@@ -23,17 +24,19 @@ _OTHER_CLOUDS = (
 )
 
 
-def is_mass_delete(gone: int, total: int) -> bool:
-    """Whether `gone` of `total` files look like an accident rather than like tidying up."""
-    return gone > MANY_FILES or (gone >= FEW_FILES and gone * 2 > total)
+def is_mass_delete(gone: int, total: int, allowed: int = 0) -> bool:
+    """Whether `gone` of `total` files look like an accident rather than like tidying up; up to `allowed` of them are
+    known to be none."""
+    return gone > allowed and (gone > MANY_FILES or (gone >= FEW_FILES and gone * 2 > total))
 
 
-def held_deletes(files: int) -> Held:
-    """What a person is told when a mass delete is held back."""
+def held_deletes(files: int, where: Literal["here", "online"]) -> Held:
+    """What a person is told when a mass delete is held back: `where` it would be carried out."""
+    gone = "from this folder" if where == "online" else "online"
     return Held(
         "",
-        f"{files} files, more than half, are gone from this folder, so nothing was deleted online",
-        "Put them back. If you meant it, remove the watched folder, add it again and delete them online.",
+        f"{files} files are gone {gone} at once, so they were not deleted {where}",
+        "Put them back. If you meant it, say so: “Delete them” in the window's settings, or `satchel root confirm`.",
     )
 
 

@@ -221,6 +221,49 @@ def test_sync_says_what_is_held_back_and_ends_with_1(shell: Shell) -> None:
     assert shell.account.tree() == ["/Notes", "/Notes/good.txt"]
 
 
+def test_a_mass_delete_waits_until_it_is_confirmed(shell: Shell) -> None:
+    files = [shell.file(f"Notes/{number}.txt") for number in range(20)]
+    shell.run("root", "add", "Notes")
+    shell.run("sync", "--once")
+    for file in files[:15]:
+        file.unlink()
+
+    ended = shell.run("sync", "--once")
+    assert ended.code == 1
+    assert "15 files are gone from this folder at once" in ended.err
+    assert "satchel root confirm" in ended.err
+    assert len(shell.account.tree()) == 21
+    assert [row["deletions"] for row in shell.json("root", "list")] == [15]
+
+    refused = shell.run("root", "confirm", "Notes", "--files", "14")
+    assert refused.code == 2
+    assert "It is 15 files by now, not 14" in refused.err
+    assert len(shell.account.tree()) == 21
+
+    said = shell.run("root", "confirm", "Notes", "--files", "15")
+    assert said.said == (0, "15 files of Notes go to the trash.\n", "")
+    assert shell.run("sync", "--once").code == 0
+    assert len(shell.account.tree()) == 6
+
+
+def test_a_mass_delete_is_confirmed_as_json_and_by_id(shell: Shell) -> None:
+    files = [shell.file(f"Notes/{number}.txt") for number in range(12)]
+    added = shell.json("root", "add", "Notes")
+    shell.run("sync", "--once")
+    for file in files:
+        file.unlink()
+
+    assert shell.json("root", "confirm", added["root_id"]) == {"confirmed": added["root_id"], "files": 12}
+    assert shell.account.tree() == ["/Notes"]
+
+
+def test_there_may_be_nothing_to_confirm(shell: Shell) -> None:
+    shell.file("Notes/a.txt")
+    shell.run("root", "add", "Notes")
+    for folder in ("Notes", "Elsewhere"):
+        assert shell.run("root", "confirm", folder).code == 2
+
+
 # -- the account ------------------------------------------------------------------------------------------------------
 
 

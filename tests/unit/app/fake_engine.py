@@ -63,6 +63,7 @@ def root(path: str = "/home/alice/Share", **values: Any) -> dict[str, Any]:
         "waiting": 0,
         "held": [],
         "last_full_scan_ms": None,
+        "deletions": 0,
     } | values
 
 

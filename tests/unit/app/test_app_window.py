@@ -205,6 +205,23 @@ def test_settings_switches_say_what_is_so(open_app: Open, qtbot: Any) -> None:
     assert engine.asked("settings_set") == [{"notifications": False}]
 
 
+def test_a_mass_delete_is_asked_for_on_its_folders_card_with_the_number_of_files(open_app: Open, qtbot: Any) -> None:
+    asked = snapshot(roots=[root(deletions=55, state="attention"), root("/home/alice/Other", root_id="r2")])
+    engine = FakeEngine(asked, root_confirm={"files": 55})
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    qtbot.waitUntil(lambda: len(focusable(app)) >= 4)
+    assert any("55 files are gone at once" in str(item.property("text")) for item in items(app.window.contentItem()))
+
+    button = control(app, "Delete 55 files of /home/alice/Share")
+    button.forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: engine.asked("root_confirm") == [{"root_id_or_dir": "r1", "files": 55}])
+
+    engine.push(snapshot(roots=[root()]))
+    qtbot.waitUntil(lambda: not any(one.text(QAccessible.Text.Name).startswith("Delete ") for one in interfaces(app)))
+
+
 def test_limits_are_shown_and_set_in_megabytes_a_second(open_app: Open, qtbot: Any) -> None:
     engine = FakeEngine(FULL, settings_get=SETTINGS | {"upload_limit": 2_500_000})
     app = prepared(open_app, qtbot, engine)
@@ -284,7 +301,9 @@ def retyped(app: App, text: str) -> None:
 @pytest.mark.parametrize("page", ["window", "settings", "sign-in"])
 def test_nothing_sticks_out_of_the_window(open_app: Open, qtbot: Any, size: tuple[int, int], page: str) -> None:
     long = row("long", "paused", name="a very long name " * 20 + ".tar.gz", message="many words " * 30)
-    told = snapshot(long, row("f", "failed"), roots=[root("/home/alice/" + "deep/" * 40)], headline="words " * 40)
+    told = snapshot(
+        long, row("f", "failed"), roots=[root("/home/alice/" + "deep/" * 40, deletions=200)], headline="words " * 40
+    )
     app = prepared(open_app, qtbot, FakeEngine(SIGNED_OUT if page == "sign-in" else told), *size)
     app.window.setProperty("inSettings", page == "settings")
     qtbot.waitUntil(lambda: len(focusable(app)) >= 4)

@@ -363,6 +363,23 @@ def test_a_mass_delete_is_held_back_and_everything_else_goes_on(world):
     in_step(world)
 
 
+def test_a_confirmed_mass_delete_allows_no_larger_one(world):
+    for number in range(60):
+        world.disk.write(f"{number}.txt", f"{number}")
+    in_step(world)
+    for number in range(40):
+        world.disk.delete(f"{number}.txt")
+    assert world.run().deletions == 40
+    world.sync.confirm_deletions()
+    for number in range(40, 55):
+        world.disk.delete(f"{number}.txt")
+    assert world.run().deletions == 55
+    assert len(world.remote.tree()) == 60
+    world.sync.confirm_deletions()
+    in_step(world)
+    assert world.run().deletions == 0
+
+
 def test_an_unreadable_folder_is_held_and_nothing_in_it_is_deleted(world):
     world.disk.write("sub/a.txt", "one")
     in_step(world)

@@ -66,7 +66,8 @@ Flickable {
                 id: root
                 required property var modelData
                 width: column.width
-                height: 74
+                readonly property bool asks: modelData.deletions > 0
+                height: asks ? 74 + asking.height : 74
                 radius: Tokens.radius
                 color: Tokens.card
                 border.width: 1
@@ -74,14 +75,23 @@ Flickable {
                 Accessible.role: Accessible.ListItem
                 Accessible.name: modelData.path
                 Accessible.description: qsTr("Uploads to %1").arg(modelData.remote_path)
-                Icon { id: sign; x: 20; anchors.verticalCenter: parent.verticalCenter; path: Icons.folder; color: Tokens.accent }
+                Icon { id: sign; x: 20; anchors.verticalCenter: remove.verticalCenter; path: Icons.folder; color: Tokens.accent }
                 Column {
-                    anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: parent.verticalCenter }
+                    anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
                     spacing: 3
                     Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
                     Text { width: parent.width; elide: Text.ElideRight; text: qsTr("Uploads to %1").arg(root.modelData.remote_path); textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
                 }
-                PushButton { id: remove; anchors { right: parent.right; rightMargin: 18; verticalCenter: parent.verticalCenter } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.removeRoot(root.modelData.root_id) }
+                PushButton { id: remove; y: (74 - height) / 2; anchors { right: parent.right; rightMargin: 18 } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.removeRoot(root.modelData.root_id) }
+                Column {
+                    id: asking
+                    visible: root.asks
+                    anchors { top: parent.top; topMargin: 66; left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
+                    spacing: 10
+                    bottomPadding: 10
+                    Text { width: parent.width; wrapMode: Text.Wrap; text: qsTr("%1 files are gone at once on one side, so they were not deleted on the other. Put them back, or say that you meant it.").arg(root.modelData.deletions); textFormat: Text.PlainText; color: Tokens.bad; font.pixelSize: Tokens.small }
+                    PushButton { text: qsTr("Delete them"); hint: qsTr("Delete %1 files of %2").arg(root.modelData.deletions).arg(root.modelData.path); onClicked: satchel.confirmDeletions(root.modelData.root_id, root.modelData.deletions) }
+                }
             }
         }
         Flow {
