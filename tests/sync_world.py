@@ -139,17 +139,19 @@ class FakeDisk:
             return None
         inside = [self._entry(path) for path in self.nodes if path.rpartition("/")[0] == folder]
         stamps = [(entry.size, entry.mtime_ns, entry.file_id) for entry in inside if entry.name == IGNORE_FILE]
-        rules, changed = self._ignore.listed(folder, stamps[0] if stamps else None)
+        rules = self._ignore.listed(folder, stamps[0] if stamps else None)
         inside = [entry for entry in inside if not rules.leave_out(entry.name, entry.kind == "folder")]
         links = [entry.name for entry in inside if join(folder, entry.name) in self.links]
         return Listing(
             tuple(entry for entry in inside if entry.name not in links),
             (*(Held(name, "This is a link", "Move the file itself here.") for name in links), *rules.held),
-            changed,
         )
 
     def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
         return self._ignore.ignored(path, kind == "folder")
+
+    def rules_changes(self) -> int:
+        return self._ignore.changes
 
     def stat(self, path: str) -> Entry | None:
         return self._entry(path) if path in self.nodes else None

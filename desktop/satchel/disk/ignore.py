@@ -62,7 +62,7 @@ Stamp = tuple[int, int, int]
 
 
 def ignored(name: str) -> bool:
-    """Whether a file or folder of this name, with all that is in it, is left out where no ignore file says otherwise."""
+    """Whether a file or folder of this name, with all that is in it, is left out if no ignore file says otherwise."""
     return _IGNORED.match(name) is not None
 
 
@@ -76,7 +76,7 @@ class Patterns:
         problems: list[Held] = []
         names: set[str] = set()
         endings: list[str] = []
-        self._others: list[_Line] = []
+        others: list[_Line] = []
         for number, raw in enumerate(text.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
             line = _read(raw)
             if isinstance(line, str):
@@ -85,7 +85,7 @@ class Patterns:
                 lines.insert(0, line)
                 plain = _PLAIN.fullmatch(raw.decode())
                 if plain is None:
-                    self._others.append(line)
+                    others.append(line)
                 elif plain[1]:
                     endings.append(plain[2])
                 else:
@@ -94,6 +94,8 @@ class Patterns:
         self._last_first = tuple(lines)
         self._names = frozenset(names)
         self._endings = tuple(endings)
+        self._others = tuple(others)
+        self._others_at: dict[int, tuple[_Line, ...]] = {}
 
     def verdict(self, way: str, name: str, folder: bool) -> bool | None:
         """Whether `name` is left out, is to be kept (`!`), or is not spoken of. `way` leads from the file's folder to
@@ -102,21 +104,28 @@ class Patterns:
         if (
             name not in self._names
             and not name.endswith(self._endings)
-            and not any(line.speaks_of(way, name, folder) for line in self._others)
+            and not any(line.speaks_of(way, name, folder) for line in self._others_in(way.count("/")))
         ):
             return None
         return next((line.leave_out for line in self._last_first if line.speaks_of(way, name, folder)), None)
+
+    def _others_in(self, depth: int) -> tuple[_Line, ...]:
+        """Those that are not plain and may speak of names so many folders down."""
+        if depth not in self._others_at:
+            self._others_at[depth] = tuple(line for line in self._others if line.depth in (None, depth))
+        return self._others_at[depth]
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     """One pattern. pathspec takes a pattern that speaks of a folder for one that speaks of all that is in it, too. Here
     every name is asked for by itself, as git does, so that `!folder/` does not bring back what another line leaves out
-    in it; what `kind` says is how the one is told from the other."""
+    in it; what `kind` says is how the one is told from the other. A path may be of one `depth` only."""
 
     leave_out: bool
     search: Callable[[str], object]
     kind: Literal["name", "path", "inside"]
+    depth: int | None = None
 
     def speaks_of(self, way: str, name: str, folder: bool) -> bool:
         if self.kind == "inside":
@@ -124,6 +133,8 @@ class _Line:
         own = f"{name}/" if folder else name
         if self.kind == "name":
             return self.search(own) is not None
+        if self.depth is not None:
+            return self.depth == way.count("/") and self.search(way + own) is not None
         return self.search(way + own) is not None and not (way and self.search(way) is not None)
 
 
@@ -139,8 +150,12 @@ def _read(raw: bytes) -> _Line | str | None:
     if pattern.include is None or pattern.regex is None:
         return f"matches nothing: {line}" if line.strip() and not line.startswith("#") else None
     body = line.removeprefix("!").rstrip()
-    kind: Literal["name", "path", "inside"] = "path" if "/" in body.rstrip("/") else "name"
-    return _Line(pattern.include, pattern.regex.search, "inside" if body.endswith("/**") else kind)
+    if body.endswith("/**"):
+        return _Line(pattern.include, pattern.regex.search, "inside")
+    if "/" not in body.rstrip("/"):
+        return _Line(pattern.include, pattern.regex.search, "name")
+    certain = not any(mark in body for mark in ("**", "[", "\\"))
+    return _Line(pattern.include, pattern.regex.search, "path", body.strip("/").count("/") if certain else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +168,11 @@ class Rules:
     own: Patterns | None = None
     stamp: Stamp | None = None
     trouble: Held | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether `ignored` says it all."""
+        return not self.files and not self.inside
 
     @property
     def held(self) -> tuple[Held, ...]:
@@ -190,6 +210,8 @@ class Ignore:
     def __init__(self, read: Callable[[str], bytes | None]) -> None:
         self._read = read
         self._known: dict[str, Rules] = {}
+        self.changes = 0
+        """How often a listing has shown that an ignore file is not what it was."""
 
     def ignored(self, path: str, folder: bool) -> bool:
         """Whether a file or folder would be left out, be it there or not."""
@@ -201,20 +223,19 @@ class Ignore:
             at = f"{at}/{name}" if at else name
         return False
 
-    def listed(self, folder: str, stamp: Stamp | None) -> tuple[Rules, bool]:
-        """The rules of a folder that is being listed, and whether its own file has changed since it was read last.
-        `stamp` is that of the ignore file in it, if there is one."""
+    def listed(self, folder: str, stamp: Stamp | None) -> Rules:
+        """The rules of a folder that is being listed. `stamp` is that of the ignore file in it, if there is one."""
         above = self._above(folder)
         known = self._known.get(folder)
         if known is not None and known.stamp == stamp:
             rules = _with(above, known.own, stamp, known.trouble)
         else:
             rules = self._read_anew(folder, above, stamp, known) if stamp is not None else above
-        changed = known is not None and known.own is not rules.own
-        if changed:
+        if known is not None and known.own is not rules.own:
+            self.changes += 1
             self.forget()  # what was known of the folders below is built on it
         self._known[folder] = rules
-        return rules, changed
+        return rules
 
     def forget(self) -> None:
         """Read everything again when it is asked for next."""

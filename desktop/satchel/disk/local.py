@@ -16,7 +16,7 @@ from satchel.core.status import Held
 
 from .changing import Changing
 from .folder import REPARSE_POINT, entry_of
-from .ignore import IGNORE_FILE, LARGEST, Ignore
+from .ignore import IGNORE_FILE, LARGEST, Ignore, ignored
 from .marker import read_marker
 from .ports import Entry, Listing
 
@@ -52,9 +52,10 @@ class LocalDisk(Changing):
                 return None
             with os.scandir(where) as names:
                 all_found = list(names)
-            rules, changed = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
+            rules = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
+            plain = rules.plain
             for found in all_found:
-                if rules.leave_out(found.name, found.is_dir(follow_symlinks=False)):
+                if ignored(found.name) if plain else rules.leave_out(found.name, found.is_dir(follow_symlinks=False)):
                     continue
                 kept = _look(found)
                 if isinstance(kept, Entry):
@@ -65,10 +66,13 @@ class LocalDisk(Changing):
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise _unreadable(error, where, "folder") from error
-        return Listing(tuple(entries), (*held, *rules.held), changed)
+        return Listing(tuple(entries), (*held, *rules.held))
 
     def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
         return self._ignore.ignored(path, kind == "folder")
+
+    def rules_changes(self) -> int:
+        return self._ignore.changes
 
     def stat(self, path: str) -> Entry | None:
         try:

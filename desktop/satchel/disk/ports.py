@@ -24,12 +24,10 @@ class Entry(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What is in one folder and not ignored. `held` are names that are there but cannot travel, and what is wrong with
-    the folder's ignore file: `Held.path` is the bare name. `rules_changed` says that other names may be ignored in it
-    and below it than at its last listing."""
+    the folder's ignore file: `Held.path` is the bare name."""
 
     entries: tuple[Entry, ...]
     held: tuple[Held, ...] = ()
-    rules_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,9 @@ class Disk(Protocol):
     def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
         """Whether this would be left out of a listing, be it there or not, because of its name or that of a folder
         above it. Never raises."""
+
+    def rules_changes(self) -> int:
+        """A number that grows when a listing shows that other names may be ignored than before."""
 
     def stat(self, path: str) -> Entry | None:
         """The entry of a file or folder; None when it is gone or has become something else."""

@@ -272,7 +272,8 @@ async def root_remove(engine: Engine, _: Emit, root_id_or_dir: str) -> None:
 
 
 async def root_confirm(engine: Engine, _: Emit, root_id_or_dir: str, files: int | None = None) -> dict[str, int]:
-    """Delete what is gone on the other side, of which there was so much that it waits for a person's word. `files` is how many that person was told of: of others it is refused."""
+    """Delete what is gone on the other side, of which there was so much that it waits for a person's word. `files` is
+    how many that person was told of: of others it is refused."""
     parts = engine.signed_in()
     if engine.settings.paused:
         raise UsageError("Satchel is paused", "Resume it first.")

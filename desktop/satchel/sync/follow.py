@@ -94,7 +94,7 @@ class _Follower:
 
     def run(self) -> Plan:
         wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
-        trashed = [item for item in self._news.items if item.state == "trashed"]
+        trashed = [item for item in self._news.items if item.state == "trashed" and not self._left_alone(item)]
         self._settle_who_can(wanted, trashed)
         for item in wanted:
             if item.item_id in self._coming:
@@ -111,6 +111,13 @@ class _Follower:
     def _left_out(self, item: Item) -> bool:
         above = (folder for folder in self._news.chain_there(item) if not folder.here)
         return self._refused(item) or any(map(self._refused, above))
+
+    def _left_alone(self, item: Item) -> bool:
+        """Whether something trashed there is none of our business here, and does not lie in what goes."""
+        if not item.here or not self._world.stays(self._path_here(item), item.kind):
+            return False
+        folder = self._items.get(item.parent_item)
+        return folder is None or folder.state != "trashed" or self._left_alone(folder)
 
     # -- who can be brought in step now -------------------------------------------------------------------------------
 

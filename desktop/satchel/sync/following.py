@@ -89,12 +89,13 @@ class Following:
             digests=await side.blocking(lambda: standing(side.disk, news, side.top)),
             busy=busy | self.inbox.busy,
             quiet=waiting.quiet,
+            stays=side.disk.ignored,
             total_files=total_files,
             allowed_deletes=allowed_deletes,
             two_way=True,
         )
 
-        made = await side.blocking(lambda: follow(news, world, leaves_out))
+        made = await side.blocking(lambda: follow(news, world, lambda item: leaves_out(side.disk, news, item)))
         self.held = held_names(news)
         self.mass_delete = made.mass_delete
         outcome = await apply(side, made.steps, waiting.skip)

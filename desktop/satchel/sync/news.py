@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 
 from satchel.core.errors import LocalFileError
-from satchel.core.names import name_key, name_problem, printable
+from satchel.core.names import here_problem, name_key, printable
 from satchel.core.status import Held
 from satchel.disk import Disk
-from satchel.disk.ignore import ignored
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
@@ -39,16 +38,16 @@ def standing(disk: Disk, news: News, top: str) -> dict[str, str]:
     return digests(disk, paths)
 
 
-def leaves_out(item: Item) -> bool:
-    """Whether this computer cannot have the item under its name, or leaves it out."""
-    return ignored(item.remote_name) or name_problem(item.remote_name) is not None
+def leaves_out(disk: Disk, news: News, item: Item) -> bool:
+    """Whether this computer cannot have the item under its name, or ignores it there."""
+    return here_problem(item.remote_name) is not None or disk.ignored(news.path_there(item), item.kind)
 
 
 def held_names(news: News) -> list[Held]:
     """What is held back because this computer cannot have it under its name."""
     held: list[Held] = []
     for item in news.items:
-        problem = name_problem(item.remote_name) if item.state == "live" else None
+        problem = here_problem(item.remote_name) if item.state == "live" else None
         if problem is not None:
             held.append(Held(printable(news.path_there(item)), problem.reason, problem.remedy))
     return held

@@ -24,11 +24,11 @@ from .rules import admit
 @dataclass(slots=True)
 class Observation:
     """The dirty part, and what is held back in each folder that was looked at (paths relative to the root).
-    `rules_changed` says that other names may be ignored now, so that everything must be looked at."""
+    `rules` is the disk's count of `rules_changes` after looking."""
 
     dirt: Dirt = field(default_factory=Dirt)
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
-    rules_changed: bool = False
+    rules: int = 0
 
     def stays(self, disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
         """Whether a synced name that is in no listing is left alone all the same: it is held back, or ignored now."""
@@ -49,6 +49,7 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | No
     else:
         for folder in sorted({look.anchor(folder) for folder in folders}):
             look.compare(folder, tree.find(folder))
+    look.seen.rules = disk.rules_changes()
     return look.seen
 
 
@@ -190,7 +191,6 @@ class _Look:
         if listing is None:
             return None
         self.seen.held[folder] = listing.held
-        self.seen.rules_changed |= listing.rules_changed
         return listing.entries
 
     def _hold(self, folder: str, held: Iterable[Held]) -> None:

@@ -136,6 +136,7 @@ class RootSync:
         self._paused = False
         self._settled = False
         self._tidied = False
+        self._rules = 0
         self._mass_delete = 0
         self._allowed_deletes = 0
         self._last_full_scan_ms: int | None = None
@@ -363,13 +364,14 @@ class RootSync:
         if folders is None:
             if following is not None:
                 await following.compare_all(side)
-            self._held = seen.held
+            self._held, self._rules = seen.held, seen.rules
             self._last_full_scan_ms = self._clock.now_ms()
             blind = self._watch is None or self._watch.problem is not None
             self._scan_at = self._clock.monotonic() + (RESCAN_BLIND if blind else RESCAN)
         else:
             self._held.update(seen.held)
-            self._full = self._full or seen.rules_changed
+            # Other names may be ignored than those that the last full scan left out.
+            self._full = self._full or seen.rules != self._rules
         waiting = Waiting(self._quiet, self._failures, self._clock)
         world = World(
             top=side.top,

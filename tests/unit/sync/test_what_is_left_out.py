@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from satchel.journal import Item
+from satchel.journal.tree import AWAY, TOP
+from satchel.sync.follow import News, follow
+from satchel.sync.news import leaves_out
 from satchel.sync.observe import observe
+from satchel.sync.plan import World as Settings
 from sync_world import World
 
 
@@ -108,15 +115,16 @@ def test_a_hint_in_an_ignored_folder_leads_to_nothing(world):
     assert seen.dirt.differences == []
 
 
-def test_a_changed_ignore_file_asks_for_a_full_look_once(world):
+def test_a_changed_ignore_file_is_seen_once_be_it_deep_down(world):
     world.disk.write(".satchelignore", "*.log\n")
     world.disk.mkdirs("deep/er")
     in_step(world)
     tree = world.journal.tree("r" * 32)
     world.disk.write("deep/er/.satchelignore", "!a.log\n")
-    assert observe(world.disk, tree, ["deep/er"]).rules_changed
-    assert not observe(world.disk, tree, ["deep/er"]).rules_changed
-    assert not observe(world.disk, tree, [""]).rules_changed
+    before = observe(world.disk, tree, [""]).rules
+    after = observe(world.disk, tree, ["deep/er"]).rules
+    assert after > before
+    assert observe(world.disk, tree, ["deep/er", ""]).rules == after
 
 
 def test_a_broken_line_is_held_with_its_number_and_all_else_goes_on(world):
@@ -140,3 +148,38 @@ def test_ignored_files_are_no_mass_delete(world):
     world.disk.delete("logs/7.log")
     in_step(world)
     assert len(remote(world)) == 201
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_ignored_here_is_neither_fetched_nor_trashed_for_the_service(world, kind):
+    world.disk.write(".satchelignore", "*.log\nbuild/\n")
+    world.disk.list("")
+    name = "a.log" if kind == "file" else "build"
+    there = Item("1", AWAY, "", kind, "n1", "top", name, revision_id="r1" if kind == "file" else None, dirty=True)
+    gone = replace(there, parent_item=TOP, name=name, state="trashed")
+    for item, ordinary in ((there, replace(there, remote_name="b")), (gone, replace(gone, name="b", remote_name="b"))):
+        plans = []
+        for one in (item, ordinary):
+            news = News((one,), owners={TOP: {}}, there={TOP: {}})
+            settings = Settings(top="top", new_id=world.ids.new_id, stays=world.disk.ignored, two_way=True)
+            plans.append(follow(news, settings, lambda one, news=news: leaves_out(world.disk, news, one)))
+        assert plans[0].steps == ()
+        assert plans[1].steps != ()
+
+
+def test_what_is_ignored_in_a_folder_that_was_trashed_goes_with_it_and_holds_nothing_up(world):
+    world.disk.write(".satchelignore", "*.log\n")
+    world.disk.list("")
+    folder = Item("1", TOP, "a", "folder", "n1", "top", "a", state="trashed", dirty=True)
+    inside = Item("2", "1", "b.log", "file", "n2", "n1", "b.log", state="trashed", dirty=True)
+    settings = Settings(top="top", new_id=world.ids.new_id, stays=world.disk.ignored, two_way=True)
+    made = follow(News((folder, inside), under={"1": (inside,)}), settings)
+    assert [step.operation.path for step in made.steps] == ["a/b.log", "a"]
+    assert not made.waiting
+
+
+def test_what_this_computer_cannot_have_is_not_fetched(world):
+    news = News()
+    named = Item("1", AWAY, "", "file", "n1", "top", "x" * 300)
+    assert leaves_out(world.disk, news, named)
+    assert not leaves_out(world.disk, news, replace(named, remote_name="x"))
