@@ -85,7 +85,7 @@ class FakeDownloads:
         self.remote._arrive("content", node_id)
         node = self.remote._existing(node_id)
         assert node.revision is not None
-        self.disk.put_partial(dest, self.remote.content[node.revision.revision_id], node.revision.modified_ms)
+        self.disk.fill(dest, self.remote.content[node.revision.revision_id], node.revision.modified_ms * 1_000_000)
         self.fetched.append(name)
         await asyncio.sleep(0)
         self.remote._leave()

@@ -148,7 +148,7 @@ class Tree:
             "OR (i.kind = 'file' AND i.revision_id IS NOT i.synced_revision) "
             "OR (i.parent_item != '' AND p.node_id IS NOT i.remote_parent))"
         )
-        return [Item(*row[:-1], dirty=bool(row[-1])) for row in self._database.read(sql, self._root_id, AWAY)]
+        return [Item(*row) for row in self._database.read(sql, self._root_id, AWAY)]
 
     def descendants(self, item_id: str) -> Iterator[Item]:
         """All that is in a folder, folders before what is in them."""
@@ -200,7 +200,7 @@ class Tree:
 
     def _select(self, where: str, *values: str) -> list[Item]:
         sql = f"SELECT {_COLUMNS} FROM item WHERE root_id = ? AND {where}"  # noqa: S608 - constants only
-        return [Item(*row[:-1], dirty=bool(row[-1])) for row in self._database.read(sql, self._root_id, *values)]
+        return [Item(*row) for row in self._database.read(sql, self._root_id, *values)]
 
 
 def _row(item: Item) -> tuple[object, ...]:

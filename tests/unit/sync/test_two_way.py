@@ -33,7 +33,7 @@ def test_an_edit_replaces_the_file_and_the_old_one_is_in_the_trash(both):
     anna.disk.write("a.txt", "two")
     assert both.settle() == {"a.txt": b"two"}
     assert both.remote.node("a.txt").node_id == node
-    assert b"one" in bob.disk.in_trash()
+    assert b"one" in bob.disk.trashed()
 
 
 def test_a_delete_goes_to_the_trash_on_both_sides(both):
@@ -42,7 +42,7 @@ def test_a_delete_goes_to_the_trash_on_both_sides(both):
     both.settle()
     anna.disk.delete("f")
     assert both.settle() == {}
-    assert b"one" in bob.disk.in_trash()
+    assert b"one" in bob.disk.trashed()
 
 
 def test_renames_and_moves_of_files_and_folders_send_and_fetch_nothing(both):
@@ -185,7 +185,7 @@ def test_two_movers_make_no_circle(both):
 
 
 def test_a_rename_to_capitals_only(both):
-    anna, bob = both
+    anna, _bob = both
     anna.disk.write("name/a.txt", "one")
     both.settle()
     sent = both.remote.uploads
@@ -208,7 +208,7 @@ def test_names_that_are_swapped_there_are_swapped_here(both):
 
 
 def test_a_file_that_moves_to_where_its_folder_was(both):
-    anna, bob = both
+    anna, _bob = both
     anna.disk.write("x/a", "one")
     anna.disk.write("x/b", "two")
     both.settle()
@@ -228,7 +228,7 @@ def test_what_the_name_is_to_go_to_is_taken_here(both):
 
 
 def test_a_folder_that_comes_from_elsewhere_in_the_account_comes_with_all_that_is_in_it(both):
-    anna, bob = both
+    anna, _bob = both
     anna.disk.write("out/deep/a.txt", "one")
     both.settle()
     folder = both.remote.node("out")
@@ -239,7 +239,7 @@ def test_a_folder_that_comes_from_elsewhere_in_the_account_comes_with_all_that_i
 
 
 def test_a_cursor_that_is_too_old_leads_to_a_listing_and_deletes_nothing(both):
-    anna, bob = both
+    anna, _bob = both
     anna.disk.write("a", "one")
     anna.disk.write("b", "two")
     both.settle()
@@ -273,7 +273,7 @@ def test_a_mass_delete_there_asks_here_first(both):
     bob.sync.confirm_deletions()
     bob.run()
     assert bob.disk.files() == {}
-    assert len(bob.disk.in_trash()) == 120
+    assert len(bob.disk.trashed()) == 120
 
 
 def test_a_full_disk_holds_back_only_that_file(both):
