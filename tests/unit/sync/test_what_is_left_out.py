@@ -12,6 +12,7 @@ from satchel.sync.follow import News, follow
 from satchel.sync.news import leaves_out
 from satchel.sync.observe import observe
 from satchel.sync.plan import World as Settings
+from satchel.sync.plan import plan
 from sync_world import World
 
 
@@ -101,6 +102,17 @@ def test_a_moved_folder_keeps_what_is_left_out_in_it(world, left_out):
     world.run()
     assert {path for path in remote(world) if path != ".satchelignore"} == {"new/a.txt", "new/b.log"}
     assert world.remote.count("trash") == 0
+
+
+def test_a_plan_trashes_nothing_that_stays_in_a_moved_folder(world):
+    world.disk.write("old/a.txt", "one")
+    world.disk.write("old/b.log", "two")
+    in_step(world)
+    world.disk.write(".satchelignore", "*.log\n")
+    world.disk.rename("old", "new")
+    seen = observe(world.disk, world.journal.tree("r" * 32), None)
+    settings = Settings(top="top", new_id=world.ids.new_id, stays=lambda path, kind: seen.stays(world.disk, path, kind))
+    assert {type(step.operation).__name__ for step in plan(seen.dirt, settings).steps} == {"Move", "Upload"}
 
 
 def test_a_hint_in_an_ignored_folder_leads_to_nothing(world):
