@@ -45,14 +45,11 @@ class Computer:
 def computers(cloud: LocalCloud, at: Path, count: int) -> Iterator[list[Computer]]:
     """Of one account, each with the same remote folder in step."""
     email, password = cloud.new_user()
-    made: list[Computer] = []
-    try:
-        for number in range(count):
-            made.append(Computer(cloud, at / f"pc{number}", email, password))
-        yield made
-    finally:
+    with contextlib.ExitStack() as running:
+        made = [Computer(cloud, at / f"pc{number}", email, password) for number in range(count)]
         for computer in made:
-            computer.client.stop()
+            running.callback(computer.client.stop)
+        yield made
 
 
 def equal(all_of_them: list[Computer], seconds: float = 120) -> dict[str, tuple[int, str | None] | None]:
