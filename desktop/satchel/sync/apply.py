@@ -17,7 +17,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 
 from .carry import carry_out, checked
-from .order import (
+from .operations import (
     Adopt,
     Clean,
     Detach,
@@ -31,11 +31,11 @@ from .order import (
     Operation,
     SetAside,
     Settle,
-    Step,
     Trash,
     TrashHere,
     Upload,
 )
+from .order import Step
 from .plan import detached
 from .remote import Side, adopt, followed, taken_by
 

@@ -18,7 +18,7 @@ from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
 from .dirt import join, same_spelling
-from .order import Fetch, MakeHere, MoveHere, SetAside, TrashHere
+from .operations import Fetch, MakeHere, MoveHere, SetAside, TrashHere
 from .remote import Side, followed
 
 Here = MakeHere | MoveHere | TrashHere | SetAside

@@ -24,7 +24,8 @@ from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
 from .dirt import join, same_spelling
-from .order import Clean, Fetch, Forget, MakeHere, MoveHere, Operation, TrashHere, order
+from .operations import Clean, Fetch, Forget, MakeHere, MoveHere, Operation, TrashHere
+from .order import order
 from .plan import Plan, World
 from .rules import is_mass_delete
 

@@ -16,7 +16,7 @@ from .carry import put_in_place, recover
 from .failures import Failures
 from .follow import follow
 from .news import gather, held_names, leaves_out, standing
-from .order import Fetch
+from .operations import Fetch
 from .outbox import Outbox
 from .plan import World
 from .ports import Downloads

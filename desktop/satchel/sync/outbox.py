@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
-from .order import Fetch, Upload
+from .operations import Fetch, Upload
 
 Sending = TypeVar("Sending", Upload, Fetch)
 

@@ -9,7 +9,8 @@ part into operations. Every rule lives here, and the same dirt, digests and ids 
 
 1. A name that is still there keeps its node. Changed size, time or file id means new content, unless the digest says
    that it is the old content (somebody touched it, or put back a copy). A name that differs only in capitals or in how
-   accents are written is the same name, renamed.
+   accents are written is the same name, renamed. Only files that took each other's names, in a circle, keep their nodes
+   (file ids, sizes and times all agree).
 2. Only names that vanished and names that appeared are asked who they are. They are one file when file id, size and
    time all agree; when only the file id agrees, the digest decides, because inodes are used again at once. Folders are
    one when the file id agrees and they share a name with the same identity, or are both empty. A folder is matched
@@ -48,7 +49,8 @@ from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
 from .dirt import Dirt, agreed, digest_decides, join, same_spelling, same_stamp, stamped
-from .order import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Step, Trash, Upload, order
+from .operations import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Trash, Upload
+from .order import Step, order
 from .rules import is_mass_delete
 
 
@@ -142,9 +144,11 @@ class _Planner:
         self._postponed = False
 
     def run(self) -> Plan:
+        exchanged = self._exchange_names()
         for difference in self._dirt.differences:
             parent = difference.item.item_id if difference.item else TOP
-            self._compare(difference.folder, parent, difference.appeared, difference.vanished, difference.changed)
+            changed = [pair for pair in difference.changed if pair[0].item_id not in exchanged]
+            self._compare(difference.folder, parent, difference.appeared, difference.vanished, changed)
         self._match_folders()
         self._match_files()
         for path, parent, entry in self._new_files:
@@ -227,6 +231,30 @@ class _Planner:
 
     def _same_content(self, path: str, item: Item, entry: Entry) -> bool:
         return digest_decides(item, entry) and self._world.digests.get(path) == item.sha256
+
+    def _exchange_names(self) -> set[str]:
+        """Files that took each other's names keep their nodes: the items that were moved so."""
+        places = {
+            item.item_id: (join(difference.folder, entry.name), item.parent_item, entry)
+            for difference in self._dirt.differences
+            for item, entry in difference.changed
+            if item.kind == "file" and item.file_id and item.item_id not in self._world.busy
+        }
+        by_file_id = {self._items[item_id].file_id: self._items[item_id] for item_id in places}
+        comes = {
+            item_id: owner.item_id
+            for item_id, (_, _, entry) in places.items()
+            if (owner := by_file_id.get(entry.file_id)) is not None
+            and owner.item_id != item_id
+            and same_stamp(owner, entry)
+        }
+        while comes.keys() != set(comes.values()):  # only whole circles: else a name that is there keeps its node
+            still = comes.keys() & set(comes.values())
+            comes = {place: came for place, came in comes.items() if place in still and came in still}
+        for place, came in comes.items():
+            path, parent, entry = places[place]
+            self._move(path, parent, entry, self._items[came])
+        return set(comes)
 
     # -- who is who ---------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from .failures import Failures
 from .following import Following
 from .mirror import mirror
 from .observe import digests, observe, relative
-from .order import Upload
+from .operations import Upload
 from .outbox import Outbox
 from .plan import World, plan
 from .ports import Blocking, Downloads, Remote, Uploads

@@ -11,7 +11,7 @@ from satchel.journal.tree import UNKNOWN
 
 from .apply import rebase
 from .carry import checked
-from .order import Upload
+from .operations import Upload
 from .ports import Uploads
 from .remote import Side, followed
 

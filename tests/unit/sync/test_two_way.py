@@ -207,6 +207,39 @@ def test_names_that_are_swapped_there_are_swapped_here(both):
     assert bob.downloads.fetched == []
 
 
+def test_files_that_exchange_names_here_keep_their_nodes(both):
+    anna, bob = both
+    for name in "abc":
+        anna.disk.write(name, f"content {name}")
+    anna.disk.write("f/d", "content d")
+    both.settle()
+    nodes = {name: both.remote.node(name).node_id for name in ("a", "b", "c", "f/d")}
+    sent, bob.downloads.fetched = both.remote.uploads, []
+    for old, new in (("a", "t"), ("b", "a"), ("t", "b"), ("c", "t"), ("f/d", "c"), ("t", "f/d")):
+        anna.disk.rename(old, new)
+    tree = both.settle()
+    assert tree == {"a": b"content b", "b": b"content a", "c": b"content d", "f": None, "f/d": b"content c"}
+    assert {name: both.remote.node(name).node_id for name in nodes} == {
+        "a": nodes["b"],
+        "b": nodes["a"],
+        "c": nodes["f/d"],
+        "f/d": nodes["c"],
+    }
+    assert (both.remote.uploads, bob.downloads.fetched) == (sent, [])
+
+
+def test_a_name_that_is_there_keeps_its_node_when_only_one_side_of_it_moved(both):
+    anna, _ = both
+    anna.disk.write("f", "one")
+    anna.disk.write("f.bak", "older")
+    both.settle()
+    node = both.remote.node("f").node_id
+    anna.disk.rename("f", "f.bak")
+    anna.disk.write("f", "two")
+    assert both.settle() == {"f": b"two", "f.bak": b"one"}
+    assert both.remote.node("f").node_id == node
+
+
 def test_a_file_that_moves_to_where_its_folder_was(both):
     anna, _bob = both
     anna.disk.write("x/a", "one")
