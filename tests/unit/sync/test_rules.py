@@ -10,7 +10,8 @@ from satchel.disk import Entry, read_marker
 from satchel.journal import Item, Journal
 from satchel.sync import add_root, check_root
 from satchel.sync.failures import Failures
-from satchel.sync.order import Detour, MakeFolder, Move, Trash, order
+from satchel.sync.operations import Detour, MakeFolder, Move, Trash
+from satchel.sync.order import order
 from satchel.sync.quiet import CLOSED, MISSING, OPEN, Quiet
 from satchel.sync.rules import admit, is_mass_delete
 from sync_world import FakeClock, FakeIds
