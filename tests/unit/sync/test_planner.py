@@ -20,18 +20,10 @@ from satchel.sync.operations import Trash, TrashHere
 from satchel.sync.plan import World, plan
 from two_way_world import Together
 
-NAMES = ["a", "b", "c.txt", "A"]
-paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
-start = st.dictionaries(paths, st.sampled_from(["one", "two", "three"]), max_size=6)
-edits = st.lists(
-    st.one_of(
-        st.tuples(st.just("write"), paths, st.sampled_from(["one", "new", "newer"])),
-        st.tuples(st.just("rename"), paths, paths),
-        st.tuples(st.just("delete"), paths, st.just("")),
-        st.tuples(st.just("mkdir"), paths, st.just("")),
-    ),
-    max_size=6,
-)
+PATHS = ["a", "b", "A", "a/x", "b/x", "a/y", "a/x/z"]
+"""Few, so that both sides meet."""
+
+seeds = st.randoms(use_true_random=True)
 
 
 def above(path):
@@ -91,11 +83,12 @@ def planned(computer):
     return up, down
 
 
-def one_computer(files):
+def one_computer(chance):
+    """A folder in step, of some files."""
     together = Together("anna")
     [anna] = together
-    for path, content in files.items():
-        edit_disk(anna.disk, "write", path, content)
+    for path in chance.sample(PATHS, chance.randint(1, 5)):
+        edit_disk(anna.disk, "write", path, chance.choice(["one", "two", "three"]))
     keys: set[str] = set()
     for path in sorted(anna.disk.nodes):
         if name_key(path) in keys:
@@ -105,27 +98,39 @@ def one_computer(files):
     return together, anna
 
 
+def triple(chance):
+    """A folder that both sides have changed since it was in step."""
+    together, anna = one_computer(chance)
+    for _ in range(chance.randint(0, 5)):
+        together.clock.time += 1
+        edit_disk(anna.disk, *some_edit(chance, list(anna.disk.nodes)))
+    for _ in range(chance.randint(0, 5)):
+        together.clock.time += 1
+        edit_service(together, *some_edit(chance, list(together.remote.tree())))
+    return together, anna
+
+
+def some_edit(chance, known):
+    action = chance.choice(["write", "write", "rename", "rename", "delete", "mkdir"])
+    path = chance.choice(known) if known and action != "mkdir" and chance.random() < 0.8 else chance.choice(PATHS)
+    return action, path, chance.choice(PATHS) if action == "rename" else chance.choice(["one", "new", "newer"])
+
+
 quick = settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
-@given(start)
-def test_equal_trees_need_nothing(files):
-    _, anna = one_computer(files)
+@given(seeds)
+def test_equal_trees_need_nothing(chance):
+    _, anna = one_computer(chance)
     up, down = planned(anna)
     assert (up.steps, up.waiting, down.steps, down.waiting) == ((), frozenset(), (), frozenset())
 
 
 @quick
-@given(start, edits, edits)
-def test_no_plan_deletes_what_only_one_side_has(files, here, there):
-    together, anna = one_computer(files)
-    for action in here:
-        together.clock.time += 1
-        edit_disk(anna.disk, *action)
-    for action in there:
-        together.clock.time += 1
-        edit_service(together, *action)
+@given(seeds)
+def test_no_plan_deletes_what_only_one_side_has(chance):
+    together, anna = triple(chance)
     up, down = planned(anna)
     tree = anna.sync._side.tree
     for step in up.steps:
@@ -146,15 +151,9 @@ def test_no_plan_deletes_what_only_one_side_has(files, here, there):
 
 
 @quick
-@given(start, edits, edits)
-def test_every_step_comes_after_what_it_needs(files, here, there):
-    together, anna = one_computer(files)
-    for action in here:
-        together.clock.time += 1
-        edit_disk(anna.disk, *action)
-    for action in there:
-        together.clock.time += 1
-        edit_service(together, *action)
+@given(seeds)
+def test_every_step_comes_after_what_it_needs(chance):
+    _, anna = triple(chance)
     for made in planned(anna):
         for number, step in enumerate(made.steps):
             assert all(before < number for before in step.after)
@@ -162,15 +161,9 @@ def test_every_step_comes_after_what_it_needs(files, here, there):
 
 
 @quick
-@given(start, edits, edits)
-def test_from_any_triple_they_come_to_one_tree(files, here, there):
-    together, anna = one_computer(files)
-    for action in here:
-        together.clock.time += 1
-        edit_disk(anna.disk, *action)
-    for action in there:
-        together.clock.time += 1
-        edit_service(together, *action)
+@given(seeds)
+def test_from_any_triple_they_come_to_one_tree(chance):
+    together, anna = triple(chance)
     keys: set[str] = set()
     for path in sorted(anna.disk.nodes):
         if name_key(path) in keys:
