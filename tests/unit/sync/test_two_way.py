@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import unicodedata
 
 import pytest
 
 from satchel.core.errors import LocalFileError, OfflineError
+from satchel.core.names import here_problem
 from two_way_world import Together
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
@@ -95,6 +98,16 @@ def test_the_same_content_on_both_sides_is_no_conflict(both):
     assert both.remote.uploads == 3
 
 
+def test_a_touch_is_no_edit_and_gives_way_to_one(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    both.settle()
+    anna.disk.write("a.txt", "two")
+    bob.clock.time += 1
+    bob.disk.write("a.txt", "one")
+    assert both.settle() == {"a.txt": b"two"}
+
+
 def test_both_made_a_file_of_one_name(both):
     anna, bob = both
     anna.disk.write("a.txt", "anna's")
@@ -154,6 +167,17 @@ def test_a_move_and_an_edit_are_both_kept(both):
     assert both.settle() == {"sub": None, "sub/b.txt": b"two"}
 
 
+@pytest.mark.parametrize("mover", [0, 1])
+def test_a_delete_outlives_a_move(both, mover):
+    moves, deletes = both.computers[mover], both.computers[1 - mover]
+    moves.disk.write("f/a.txt", "one")
+    both.settle()
+    moves.disk.rename("f", "g")
+    deletes.disk.delete("f")
+    assert both.settle() == {}
+    assert b"one" in moves.disk.trashed()
+
+
 def test_a_move_into_a_folder_that_was_moved(both):
     anna, bob = both
     anna.disk.write("a.txt", "one")
@@ -192,6 +216,47 @@ def test_a_rename_to_capitals_only(both):
     anna.disk.rename("name", "NAME")
     assert both.settle() == {"NAME": None, "NAME/a.txt": b"one"}
     assert both.remote.uploads == sent
+
+
+def test_a_move_to_a_name_that_was_taken_meanwhile_is_taken_back(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    node = both.remote.node("a").node_id
+    anna.disk.write("b", "anna's")
+    bob.disk.rename("a", "b")
+    assert both.settle() == {"a": b"one", "b": b"anna's"}
+    assert both.remote.node("a").node_id == node
+
+
+def test_accents_are_the_disks_own_affair(both):
+    anna, bob = both
+    anna.disk.write(unicodedata.normalize("NFC", "é/ü.txt"), "one")
+    both.settle()
+    calls, fetched = both.remote.uploads, list(bob.downloads.fetched)
+    bob.disk.rename(unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é"))
+    rows = [computer.run() for computer in (*both, *both)]
+    assert {row.state for row in rows} == {"in_step"}
+    assert (both.remote.uploads, bob.downloads.fetched) == (calls, fetched)
+    assert unicodedata.normalize("NFD", "é") in bob.disk.nodes
+    assert unicodedata.normalize("NFC", "é") in anna.disk.nodes
+
+
+def test_a_name_that_cannot_be_had_here_is_held_back_and_nobodys_delete(both, monkeypatch):
+    anna, bob = both
+    anna.disk.write("CON.txt", "one")
+    anna.disk.write("what?/in it", "two")
+    anna.disk.write("fine", "three")
+    anna.run()
+    monkeypatch.setattr("satchel.sync.news.here_problem", functools.partial(here_problem, platform="win32"))
+    row = bob.run()
+    assert bob.disk.files() == {"fine": b"three"}
+    assert {held.path for held in row.held} == {"CON.txt", "what?"}
+    assert all(held.remedy for held in row.held)
+    bob.disk.write("fine", "four")
+    bob.run()
+    anna.run()
+    assert set(anna.disk.files()) == {"CON.txt", "what?/in it", "fine"}
 
 
 def test_names_that_are_swapped_there_are_swapped_here(both):
