@@ -52,13 +52,14 @@ HALTING = (OfflineError, BusyError, NotSignedInError)
 @dataclass(slots=True)
 class Outcome:
     """`uploads` and `fetches` are ready to go; `failures` are held back, by path; `touched` are folders to look at
-    again; `done` counts what was carried out."""
+    again; `done` counts what was carried out; `moved` tells that a folder of this disk was moved."""
 
     uploads: list[Upload] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
     failures: dict[str, SatchelError] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     done: int = 0
+    moved: bool = False
 
 
 async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
@@ -114,6 +115,7 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
             outcome.failures[operation.path] = error
         return False
     outcome.done += 1
+    outcome.moved = outcome.moved or (isinstance(operation, MoveHere) and operation.item.kind == "folder")
     return True
 
 

@@ -77,8 +77,9 @@ class Following:
         await side.blocking(mark)
         self.soon()
 
-    async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allowed_deletes: int) -> None:
-        """Carry out what can be now. Errors that concern everything are raised."""
+    async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allowed_deletes: int) -> bool:
+        """Carry out what can be now; whether a folder of this disk was moved. Errors that concern everything are
+        raised."""
         self._side = side
         now = self._clock.monotonic()
         waiting = Waiting(self._quiet, self.failures, self._clock)
@@ -112,6 +113,7 @@ class Following:
             waiting.skip(failure)
         # What waited for another may go on now.
         self.due = now if outcome.done and made.waiting else now + waiting.soonest
+        return outcome.moved
 
     @property
     def settled(self) -> bool:

@@ -24,11 +24,12 @@ from .rules import admit
 @dataclass(slots=True)
 class Observation:
     """The dirty part, and what is held back in each folder that was looked at (paths relative to the root).
-    `rules` is the disk's count of `rules_changes` after looking."""
+    `rules` is the disk's count of `rules_changes` after looking; `astray` tells that a folder to look at was not there."""
 
     dirt: Dirt = field(default_factory=Dirt)
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
     rules: int = 0
+    astray: bool = False
 
     def stays(self, disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
         """Whether a synced name that is in no listing is left alone all the same: it is held back, or ignored now."""
@@ -47,7 +48,9 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | No
     if folders is None:
         look.everything()
     else:
-        for folder in sorted({look.anchor(folder) for folder in folders}):
+        asked = {folder: look.anchor(folder) for folder in folders}
+        look.seen.astray = any(folder != anchor for folder, anchor in asked.items())
+        for folder in sorted(set(asked.values())):
             look.compare(folder, tree.find(folder))
     look.seen.rules = disk.rules_changes()
     return look.seen

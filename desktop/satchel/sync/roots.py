@@ -64,6 +64,9 @@ AT_WORK = 600.0
 FAILED_LONGEST = 60.0
 """Seconds until a whole turn that failed is tried again, at most."""
 
+ASTRAY = 60.0
+"""Seconds after moving a folder here in which hints may come that call it by its old path."""
+
 POSTPONED = 1.0
 """Seconds until another look, when a folder has to be moved out of the way first."""
 
@@ -128,6 +131,7 @@ class RootSync:
         self._scan_at = 0.0
         self._pull_at = 0.0
         self._at_work_until = 0.0
+        self._astray_until = 0.0
         self._look_at = math.inf
         self._attempts = 0
         self._held: dict[str, tuple[Held, ...]] = {}
@@ -324,7 +328,7 @@ class RootSync:
         if full or folders:
             await self._bring_in_step(None if full else folders)
         if following is not None and self._clock.monotonic() >= following.due:
-            await following.turn(
+            moved = await following.turn(
                 self._side,
                 busy=frozenset(self._outbox.busy),
                 total_files=await self._side.blocking(self._side.tree.count_files),
@@ -332,6 +336,9 @@ class RootSync:
             )
             self._dirty |= following.touched
             following.touched = set()
+            if moved:
+                # What others wrote in it lately was told of by its old path, or is yet to be.
+                self._full, self._astray_until = True, self._clock.monotonic() + ASTRAY
         await self._conclude()
 
     async def _read_log(self) -> None:
@@ -372,6 +379,7 @@ class RootSync:
             self._held.update(seen.held)
             # Other names may be ignored than those that the last full scan left out.
             self._full = self._full or seen.rules != self._rules
+            self._full = self._full or (seen.astray and self._clock.monotonic() < self._astray_until)
         waiting = Waiting(self._quiet, self._failures, self._clock)
         world = World(
             top=side.top,
