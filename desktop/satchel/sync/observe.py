@@ -24,7 +24,8 @@ from .rules import admit
 @dataclass(slots=True)
 class Observation:
     """The dirty part, and what is held back in each folder that was looked at (paths relative to the root).
-    `rules` is the disk's count of `rules_changes` after looking; `astray` tells that a folder to look at was not there."""
+    `rules` is the disk's count of `rules_changes` after looking; `astray` tells that a folder to look at was not there.
+    """
 
     dirt: Dirt = field(default_factory=Dirt)
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
