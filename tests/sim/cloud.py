@@ -6,7 +6,6 @@ import hashlib
 import random
 from collections.abc import Callable
 from functools import partial
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -83,7 +82,6 @@ class Uploads:
         disk: SimDisk,
         left: dict[LeftKey, str],
         later: Callable[[float, Callable[[], None]], object],
-        sent: Callable[[Node, bytes], None],
         chance: random.Random,
     ) -> None:
         self._ask = door.ask
@@ -91,7 +89,6 @@ class Uploads:
         self._disk = disk
         self._left = left
         self._later = later
-        self._sent = sent
         self._chance = chance
 
     async def upload(self, request: UploadRequest) -> Node:
@@ -115,7 +112,6 @@ class Uploads:
             self._left.pop(key, None)
             raise
         self._left.pop(key, None)
-        self._sent(node, content)
         return node
 
     async def _send(self, intent: served.UploadIntent, content: bytes, request: UploadRequest, mtime_ns: int) -> Node:
@@ -159,8 +155,3 @@ class Downloads:
         await self._ask(dict[str, Any], self._service.account)
         self._disk.fill(dest, content, found.revision.modified_ms * 1_000_000)
         return found
-
-
-def relative(path: str) -> str:
-    """Of an absolute path on a simulated disk."""
-    return PurePath(path).as_posix().removeprefix("/disk/")

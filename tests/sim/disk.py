@@ -100,6 +100,8 @@ class SimDisk:
         self.touched: Callable[[str], None] = lambda folder: None
         """Told of the folder in which something changed, whoever did it."""
         self.engine_changes = 0
+        self.seen: set[bytes] = set()
+        """Every content that was here at any time."""
         self._taken: list[Paths] = []
         self._ticks = itertools.count(1)
 
@@ -110,6 +112,7 @@ class SimDisk:
         self.mkdirs(_above(path))
         inode = self.nodes.get(path) or Inode("file", self._free_number())
         inode.content, inode.mtime_ns = content, self._now_ns() if mtime_ns is None else mtime_ns
+        self.seen.add(content)
         self.nodes[path] = inode
         self.touched(_above(path))
 
@@ -290,6 +293,7 @@ class SimDisk:
         """Write a partial file."""
         self.between()
         self._check_room(partial)
+        self.seen.add(content)
         old = self.partials.get(partial)
         self.partials[partial] = Inode("file", old.number if old else self._free_number(), content, mtime_ns)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from satchel.core.errors import OfflineError, RefusedError
@@ -33,6 +33,7 @@ class Process:
 
     alive: bool = True
     steps_left: int | None = None
+    died: asyncio.Event = field(default_factory=asyncio.Event)
 
     def step(self) -> None:
         """Anything that a crash may come before or after."""
@@ -40,6 +41,7 @@ class Process:
             self.steps_left -= 1
             if self.steps_left < 0:
                 self.alive = False
+                self.died.set()
         if not self.alive:
             raise Crash
 

@@ -171,6 +171,18 @@ class Service:
         """Every content that a node, a revision or something in the trash has."""
         return {self.bucket.kept[row["revision"]["key"]] for row in self._rows("F", "T", "R") if "revision" in row}
 
+    def histories(self) -> dict[str, list[tuple[str, bytes]]]:
+        """Every file's revisions by node, oldest first: whose upload it was (the revision's id), and the content."""
+        found = [row for row in self._rows("F", "T", "R") if "revision" in row]
+        out: dict[str, list[tuple[str, bytes]]] = {}
+        for row in sorted(found, key=lambda row: int(row["sequence"])):
+            one = row["revision"]["revision_id"], self.bucket.kept[row["revision"]["key"]]
+            known = out.setdefault(row["node_id"], [])
+            # A move or a trip to the trash makes a new row and no new revision.
+            if one not in known:
+                known.append(one)
+        return out
+
     def _rows(self, *kinds: str) -> list[Item]:
         found = [row for row in self.dynamo.rows() if row["PK"]["S"].split("#")[2:3] in [[kind] for kind in kinds]]
         read = [{name: from_dynamo(value) for name, value in row.items()} for row in found]

@@ -1,0 +1,343 @@
+"""Two to four computers and the service, what happens to them, and what must hold when all is quiet again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from satchel.core.status import Held
+from satchel_cloud.domain.problems import ProblemError
+
+from .computer import BACK, TOP, Computer
+from .disk import Kind
+from .loop import SimLoop, StuckError
+from .network import Crash
+from .people import PEOPLES, Action, Person
+from .service import Service
+
+DAY_S = 86_400.0
+PATIENCE_S = 3600.0
+"""Within this time of peace everybody has to be in step."""
+CALM_S = 40.0
+"""How long nothing may move before it counts as quiet: longer than what was sent late is on its way."""
+
+_FORGETTING = {"power_cut", "lose_journal", "cut_log"}
+_CLASH = "The name is the same as"
+_MASS_DELETE = "files, more than half, are gone"
+
+Content = bytes
+
+
+@dataclass
+class Ledger:
+    """What people have written, and what people have overwritten or deleted."""
+
+    made: Counter[Content] = field(default_factory=Counter)
+    """How often each content was put under a name."""
+    gone: set[Content] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def watching(self, contents: Callable[[], Counter[Content]]) -> Iterator[None]:
+        """Compares what is there before and after."""
+        before = contents()
+        yield
+        after = contents()
+        self.made += after - before
+        self.gone |= before.keys() - after.keys()
+        self.gone -= after.keys() - before.keys()
+
+    @property
+    def wanted(self) -> set[Content]:
+        """What nobody has overwritten or deleted, on any computer."""
+        return self.made.keys() - self.gone
+
+
+class World:
+    """The same seed and actions always take the same course (given one `PYTHONHASHSEED`)."""
+
+    def __init__(self, seed: int, computers: int, actions: list[Action]) -> None:
+        self._actions = actions
+        self._chance = random.Random(seed)
+        self._verbs = {action.verb for action in actions}
+        self.loop = SimLoop()
+        self.loop.set_exception_handler(self._unforeseen)
+        self.service = Service(self.loop.now_ms)
+        self.ledger = Ledger()
+        self.wrongs: list[str] = []
+        self._contents = 0
+        faults = self._chance.choice((0.0, 0.05, 0.2))
+        self.computers = [self._computer(number, faults) for number in range(1, computers + 1)]
+        self._people = [Person(computer.disk, self._fresh) for computer in self.computers]
+
+    def _computer(self, number: int, faults: float) -> Computer:
+        kind: Kind = self._chance.choice(("cased", "cased", "caseless", "decomposing"))
+        return Computer(
+            number,
+            self.loop,
+            self.service,
+            random.Random(self._chance.random()),
+            kind=kind,
+            watched=self._chance.random() < 0.6,
+            faults=faults,
+            power_cuts="power_cut" in self._verbs,
+        )
+
+    def run(self) -> list[str]:
+        """What does not hold, in words; empty when all does."""
+        with _bugs(self.wrongs):
+            try:
+                self.loop.run_until_complete(self._run())
+            except StuckError:
+                self.wrongs.append("everybody waits for ever")
+            finally:
+                self.loop.close()
+        return [*self.wrongs, *(wrong for computer in self.computers for wrong in computer.wrongs)]
+
+    async def _run(self) -> None:
+        for computer in self.computers:
+            computer.start()
+        push = self.loop.create_task(self._push())
+        try:
+            for action in self._actions:
+                await asyncio.sleep(action.pause)
+                self._do(action)
+            await asyncio.sleep(5)
+            self._make_peace()
+            if await self._settle():
+                self._check_trees()
+                self._check_contents()
+                self._check_histories()
+                await self._check_no_echo()
+        finally:
+            push.cancel()
+            for computer in self.computers:
+                await computer.stop()
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _do(self, action: Action) -> None:
+        who = action.who % len(self.computers)
+        computer, person = self.computers[who], self._people[who]
+        if action.verb in PEOPLES:
+            act = lambda: self._act(computer, person, action)  # noqa: E731
+            if action.race is None:
+                act()
+            else:
+                computer.armed.append((action.race, act))
+        elif action.verb.startswith("browser"):
+            self._browse(action)
+        else:
+            self._befall(computer, action)
+
+    def _act(self, computer: Computer, person: Person, action: Action) -> None:
+        if computer.disk.marker is not None:
+            with self.ledger.watching(lambda: Counter(computer.disk.files().values())):
+                person.act(action)
+
+    def _browse(self, action: Action) -> None:
+        found = sorted(self.service.nodes(TOP), key=lambda pair: pair[0])
+        folders = [node for _, node in found if node["kind"] == "folder"]
+        if not found:
+            return
+        node = found[action.one % len(found)][1]
+        with contextlib.suppress(ProblemError), self.ledger.watching(self._online):
+            match action.verb:
+                case "browser_rename":
+                    self.service.move(node["node_id"], name=action.name)
+                case "browser_move" if folders:
+                    self.service.move(
+                        node["node_id"], parent_id=folders[action.other % len(folders)]["node_id"]
+                    )
+                case "browser_trash":
+                    self.service.trash(node["node_id"])
+
+    def _online(self) -> Counter[Content]:
+        return Counter(content for content in self.service.tree(TOP).values() if content is not None)
+
+    def _befall(self, computer: Computer, action: Action) -> None:
+        disk = computer.disk
+        match action.verb:
+            case "wait":
+                pass
+            case "offline" | "online":
+                computer.network.online = action.verb == "online"
+            case "crash":
+                computer.crash(action.one)
+            case "power_cut":
+                computer.crash(action.one, 1 + action.other % BACK)
+            case "lose_journal":
+                computer.lose_journal()
+            case "cut_log":
+                self.service.cut_log()
+            case "unmount":
+                disk.unmount()
+            case "mount":
+                disk.mount(computer.root_id)
+            case "full" | "roomy":
+                disk.full = action.verb == "full"
+            case "lock":
+                folders = sorted(path for path, inode in disk.nodes.items() if inode.kind == "folder")
+                disk.unreadable = {folders[action.one % len(folders)]} if folders else set()
+            case "unlock":
+                disk.unreadable = set()
+            case "night":
+                self.loop.seconds += DAY_S
+                self.service.sweep()
+            case _:
+                raise ValueError(action.verb)
+
+    def _fresh(self) -> Content:
+        self._contents += 1
+        return f"content {self._contents:04d}".encode()
+
+    async def _push(self) -> None:
+        """The service tells whoever listens that the log has grown."""
+        told = 0
+        while True:
+            await asyncio.sleep(1)
+            if (sequence := self.service.sequence) != told:
+                told = sequence
+                for computer in self.computers:
+                    if computer.network.online and self._chance.random() < 0.8:
+                        computer.sync.remote_changed()
+
+    # -- quiet --------------------------------------------------------------------------------------------------------
+
+    def _make_peace(self) -> None:
+        for computer in self.computers:
+            computer.network.online, computer.network.faults = True, 0.0
+            computer.safe()
+            while computer.disk.marker is None:
+                computer.disk.mount(computer.root_id)
+            computer.disk.full, computer.disk.unreadable = False, set()
+            armed, computer.armed = computer.armed, []
+            for _, act in armed:
+                act()
+
+    async def _settle(self) -> bool:
+        """Wait until everybody says to be in step and nothing moves any more."""
+        end = self.loop.time() + PATIENCE_S
+        for computer in self.computers:
+            computer.sync.retry()
+        quiet_since, last = self.loop.time(), self._moved()
+        while self.loop.time() < end:
+            await asyncio.sleep(4)
+            for computer in self.computers:
+                if any(_MASS_DELETE in held.reason for held in computer.sync.status().held):
+                    computer.sync.confirm_deletions()
+            if (moved := self._moved()) != last or not all(_in_step(computer) for computer in self.computers):
+                quiet_since, last = self.loop.time(), moved
+            elif self.loop.time() - quiet_since >= CALM_S:
+                return True
+        for computer in self.computers:
+            if not _in_step(computer):
+                self.wrongs.append(f"not in step: computer {computer.number} says {computer.sync.status()}")
+        if not self.wrongs:
+            self.wrongs.append(f"never quiet: the log goes on to {self.service.sequence}")
+        self._check_trees()
+        return False
+
+    def _moved(self) -> tuple[int, ...]:
+        return self.service.sequence, *(computer.disk.engine_changes for computer in self.computers)
+
+    # -- what must hold -----------------------------------------------------------------------------------------------
+
+    def _check_trees(self) -> None:
+        """All are equal, but for names that are held back and said so."""
+        online = self.service.tree(TOP)
+        for computer in self.computers:
+            held = [one.path for one in computer.sync.status().held]
+            here, there = _without(computer.disk.tree(), held), _without(online, held)
+            if here != there:
+                only_here = sorted(f"{p}: {c!r}" for p, c in here.items() if (p, c) not in there.items())
+                only_there = sorted(f"{p}: {c!r}" for p, c in there.items() if (p, c) not in here.items())
+                self.wrongs.append(f"computer {computer.number} differs: it has {only_here}, online is {only_there}")
+
+    def _check_contents(self) -> None:
+        everywhere = self.service.kept().union(*(computer.disk.kept() for computer in self.computers))
+        seen = self._online()
+        held = Counter(
+            content for computer in self.computers for path, content in computer.disk.files().items()
+            if path in [one.path for one in computer.sync.status().held]
+        )  # fmt: skip
+        if lost := self.ledger.wanted - everywhere:
+            self.wrongs.append(f"lost: {sorted(lost)}")
+        if hidden := self.ledger.wanted - seen.keys() - held.keys() - lost:
+            self.wrongs.append(f"hidden, though nobody deleted it: {sorted(hidden)}")
+        if not self._verbs & _FORGETTING:
+            many = {content for content, times in seen.items() if times > self.ledger.made[content]}
+            if many:
+                self.wrongs.append(f"multiplied: {sorted(many)}")
+
+    def _check_histories(self) -> None:
+        """Nobody's revision replaced what they had never seen: that would be another file's link and history."""
+        for node_id, history in self.service.histories().items():
+            for (_, before), (revision_id, after) in zip(history, history[1:], strict=False):
+                computer = self.computers[int(revision_id[:2], 16) - 1]
+                if before != after and before not in computer.disk.seen:
+                    self.wrongs.append(
+                        f"computer {computer.number} put {after!r} over {before!r} unseen (node {node_id})"
+                    )
+
+    async def _check_no_echo(self) -> None:
+        before = self._moved()
+        for computer in self.computers:
+            computer.network.calls.clear()
+            computer.sync.rescan()
+            computer.sync.remote_changed()
+        await asyncio.sleep(CALM_S)
+        if self._moved() != before:
+            self.wrongs.append("moved again with nobody's doing")
+        for computer in self.computers:
+            if echo := set(computer.network.calls) - {"changes"}:
+                self.wrongs.append(f"computer {computer.number} asked for {sorted(echo)} with nothing to do")
+            if not _in_step(computer):
+                self.wrongs.append(f"computer {computer.number} fell out of step: {computer.sync.status()}")
+
+    def _unforeseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        if not isinstance(context.get("exception"), Crash):
+            self.wrongs.append(f"unforeseen: {context.get('message')}: {context.get('exception')!r}")
+
+
+def _in_step(computer: Computer) -> bool:
+    status = computer.sync.status()
+    return computer.up and (
+        status.state == "in_step" or (status.state == "attention" and all(map(_may_be_held, status.held)))
+    )
+
+
+def _may_be_held(held: Held) -> bool:
+    return held.reason.startswith(_CLASH)
+
+
+def _without(tree: dict[str, bytes | None], held: list[str]) -> dict[str, bytes | None]:
+    return {
+        unicodedata.normalize("NFC", path): content
+        for path, content in tree.items()
+        if not any(f"{path}/".startswith(f"{one}/") for one in held)
+    }
+
+
+@contextlib.contextmanager
+def _bugs(wrongs: list[str]) -> Iterator[None]:
+    """What the engine logs as an error is one."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = logging.Formatter().format(record)
+            wrongs.append(f"a bug of the engine: {text}")
+
+    logger, handler = logging.getLogger("satchel.sync"), Handler(logging.ERROR)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
