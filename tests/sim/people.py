@@ -33,10 +33,12 @@ def scenario(chance: random.Random) -> tuple[int, list[Action]]:
     names = PLAIN + CLASHING if chance.random() < 0.25 else PLAIN
     troubles = chance.random() < 0.7
     actions = [
-        Action(0, who, "new", chance.randrange(99), chance.randrange(99), chance.choice(names))
+        Action(0, who, chance.choice(("new", "new", "mkdir")), chance.randrange(99), chance.randrange(99), chance.choice(names))
         for who in range(computers)
-        for _ in range(chance.randrange(5))
+        for _ in range(chance.randrange(8 if who == 0 else 4))
     ]
+    if chance.random() < 0.5:
+        actions.append(Action(90, 0, "wait"))
     for _ in range(chance.randint(5, 30)):
         verb = chance.choice(_TROUBLE) if troubles and chance.random() < 0.2 else chance.choice(_DEEDS)
         actions.append(
@@ -56,9 +58,9 @@ def scenario(chance: random.Random) -> tuple[int, list[Action]]:
 def _pause(chance: random.Random) -> float:
     """Mostly in a hurry, now and then long enough that everybody comes into step."""
     kind = chance.random()
-    if kind < 0.4:
+    if kind < 0.6:
         return chance.uniform(0, 0.5)
-    return chance.uniform(0.5, 6) if kind < 0.8 else chance.uniform(6, 60)
+    return chance.uniform(0.5, 6) if kind < 0.9 else chance.uniform(6, 60)
 
 
 class Person:
@@ -86,7 +88,7 @@ class Person:
 
     def _place(self, number: int, name: str) -> str:
         """A path of this name in some folder, or at the top."""
-        folder = _among(["", "", *self._folders()], number) or ""
+        folder = _among(["", *self._folders()], number) or ""
         return f"{folder}/{name}" if folder else name
 
     def new(self, action: Action) -> None:
@@ -200,7 +202,7 @@ PEOPLES: dict[str, Callable[[Person, Action], None]] = {
     )
 }  # fmt: skip
 _DEEDS = (
-    *["new", "overwrite", "rename", "move", "delete_any"] * 3,
+    *["new", "overwrite", "rename", "move", "move", "delete_any", "mkdir"] * 3,
     *PEOPLES,
     "wait", "browser_move", "browser_rename", "browser_trash",
 )  # fmt: skip

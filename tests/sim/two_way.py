@@ -17,11 +17,12 @@ from .people import Action, scenario
 from .world import World
 
 
-def play(seed: int, actions: list[Action] | None = None) -> list[str]:
-    """What went wrong in the scenario of a seed, or in other actions by the same chance."""
+def play(seed: int, actions: list[Action] | None = None) -> tuple[list[str], list[str]]:
+    """What went wrong in the scenario of a seed, or in other actions by the same chance; and the story."""
     chance = random.Random(seed)
     computers, drawn = scenario(chance)
-    return World(chance.randrange(2**32), computers, drawn if actions is None else actions).run()
+    world = World(chance.randrange(2**32), computers, drawn if actions is None else actions)
+    return world.run(), world.story
 
 
 def kinds(wrongs: list[str]) -> set[str]:
@@ -41,7 +42,7 @@ def shrink(seed: int, wanted: set[str]) -> list[Action]:
     actions = scenario(random.Random(seed))[1]
 
     def fails(tried: list[Action]) -> bool:
-        return bool(kinds(play(seed, tried)) & wanted)
+        return bool(kinds(play(seed, tried)[0]) & wanted)
 
     size = max(1, len(actions) // 2)
     while True:
@@ -64,10 +65,6 @@ def shrink(seed: int, wanted: set[str]) -> list[Action]:
     return actions
 
 
-def told(actions: list[Action]) -> str:
-    return "\n".join(f"  {action}" for action in actions)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("first", type=int)
@@ -81,15 +78,15 @@ def main() -> int:
     failed, slowest, began = 0, (0.0, 0), time.perf_counter()
     for seed in seeds:
         start = time.perf_counter()
-        wrongs = play(seed)
+        wrongs, story = play(seed)
         slowest = max(slowest, (time.perf_counter() - start, seed))
         if wrongs:
             failed += 1
-            actions = shrink(seed, kinds(wrongs)) if asked.shrink else scenario(random.Random(seed))[1]
-            wrongs = play(seed, actions)
-            print(f"seed {seed}:\n{told(actions)}\n" + "\n".join(wrongs), flush=True)
+            if asked.shrink:
+                wrongs, story = play(seed, shrink(seed, kinds(wrongs)))
+            print("\n".join([f"seed {seed}:", *story, *wrongs]), flush=True)
         elif len(seeds) == 1:
-            print(f"seed {seed} is well:\n{told(scenario(random.Random(seed))[1])}")
+            print("\n".join([f"seed {seed} is well:", *story]))
     rate = len(seeds) / (time.perf_counter() - began)
     print(f"{len(seeds)} seeds, {failed} failed, {rate:.1f} a second; the slowest: {slowest[1]} in {slowest[0]:.2f} s")
     return 1 if failed else 0

@@ -70,6 +70,8 @@ class World:
         self.service = Service(self.loop.now_ms)
         self.ledger = Ledger()
         self.wrongs: list[str] = []
+        self.story: list[str] = []
+        """What happened, in words."""
         self._contents = 0
         faults = self._chance.choice((0.0, 0.05, 0.2))
         self.computers = [self._computer(number, faults) for number in range(1, computers + 1)]
@@ -108,8 +110,10 @@ class World:
                 await asyncio.sleep(action.pause)
                 self._do(action)
             await asyncio.sleep(5)
+            self._tell("peace")
             self._make_peace()
             if await self._settle():
+                self._tell("quiet")
                 self._check_trees()
                 self._check_contents()
                 self._check_histories()
@@ -124,6 +128,8 @@ class World:
     def _do(self, action: Action) -> None:
         who = action.who % len(self.computers)
         computer, person = self.computers[who], self._people[who]
+        if action.verb not in PEOPLES:
+            self._tell(f"{action.verb} ({computer.number}, {action.one}, {action.other})")
         if action.verb in PEOPLES:
             act = lambda: self._act(computer, person, action)  # noqa: E731
             if action.race is None:
@@ -136,9 +142,15 @@ class World:
             self._befall(computer, action)
 
     def _act(self, computer: Computer, person: Person, action: Action) -> None:
-        if computer.disk.marker is not None:
-            with self.ledger.watching(lambda: Counter(computer.disk.files().values())):
-                person.act(action)
+        if computer.disk.marker is None:
+            return
+        before = computer.disk.tree()
+        with self.ledger.watching(lambda: Counter(computer.disk.files().values())):
+            person.act(action)
+        self._tell(f"{action.verb} on {computer.number}: {_difference(before, computer.disk.tree())}")
+
+    def _tell(self, words: str) -> None:
+        self.story.append(f"{self.loop.time():9.2f} {words}")
 
     def _browse(self, action: Action) -> None:
         found = sorted(self.service.nodes(TOP), key=lambda pair: pair[0])
@@ -146,6 +158,7 @@ class World:
         if not found:
             return
         node = found[action.one % len(found)][1]
+        before = self.service.tree(TOP)
         with contextlib.suppress(ProblemError), self.ledger.watching(self._online):
             match action.verb:
                 case "browser_rename":
@@ -156,6 +169,7 @@ class World:
                     )
                 case "browser_trash":
                     self.service.trash(node["node_id"])
+        self._tell(f"online: {_difference(before, self.service.tree(TOP))}")
 
     def _online(self) -> Counter[Content]:
         return Counter(content for content in self.service.tree(TOP).values() if content is not None)
@@ -255,9 +269,7 @@ class World:
             held = [one.path for one in computer.sync.status().held]
             here, there = _without(computer.disk.tree(), held), _without(online, held)
             if here != there:
-                only_here = sorted(f"{p}: {c!r}" for p, c in here.items() if (p, c) not in there.items())
-                only_there = sorted(f"{p}: {c!r}" for p, c in there.items() if (p, c) not in here.items())
-                self.wrongs.append(f"computer {computer.number} differs: it has {only_here}, online is {only_there}")
+                self.wrongs.append(f"computer {computer.number} is not as online: {_difference(here, there)}")
 
     def _check_contents(self) -> None:
         everywhere = self.service.kept().union(*(computer.disk.kept() for computer in self.computers))
@@ -303,6 +315,16 @@ class World:
     def _unforeseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         if not isinstance(context.get("exception"), Crash):
             self.wrongs.append(f"unforeseen: {context.get('message')}: {context.get('exception')!r}")
+
+
+def _difference(before: dict[str, bytes | None], after: dict[str, bytes | None]) -> str:
+    """Paths with their content, `-` those that are not there after, `+` those that were not there before."""
+    gone = [("-", *one) for one in before.items() if one not in after.items()]
+    come = [("+", *one) for one in after.items() if one not in before.items()]
+    return ", ".join(
+        f"{sign}{path}" + (f" ({content.decode()})" if content is not None else "/")
+        for sign, path, content in sorted(gone + come, key=str)
+    )  # fmt: skip
 
 
 def _in_step(computer: Computer) -> bool:
