@@ -226,15 +226,17 @@ class Computer:
 
     async def _blocking(self, process: Process, function: Callable[[], T]) -> T:
         process.step()
-        await asyncio.sleep(self._pause())
-        process.step()
+        await self._others(process)
         result = function()
         process.step()
-        await asyncio.sleep(self._pause())
+        await self._others(process)
         return result
 
-    def _pause(self) -> float:
-        return self._chance.uniform(0, SLOWEST_STEP_S) if self._chance.random() < 0.3 else 0.0
+    async def _others(self, process: Process) -> None:
+        """Give way to others now and then, for as long as they may need to do something."""
+        if self._chance.random() < 0.25:
+            await asyncio.sleep(self._chance.uniform(0, SLOWEST_STEP_S))
+            process.step()
 
     def _between(self) -> None:
         self._process.step()

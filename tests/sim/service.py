@@ -167,9 +167,12 @@ class Service:
             path: self.content(node["node_id"])[1] if node["kind"] == "file" else None for path, node in self.nodes(top)
         }
 
-    def kept(self) -> set[bytes]:
-        """Every content that a node, a revision or something in the trash has."""
-        return {self.bucket.kept[row["revision"]["key"]] for row in self._rows("F", "T", "R") if "revision" in row}
+    def everything(self) -> Iterator[tuple[str, bytes]]:
+        """Every content that a node, a revision or something in the trash has, and which of these it is."""
+        for row in self._rows("F", "T", "R"):
+            if "revision" in row:
+                kind = {"F": "the folder", "T": "the trash", "R": "the revisions"}[row["PK"].split("#")[2]]
+                yield f"{kind} {row['PK'].split('#', 3)[-1]} as {row['name']}", self.bucket.kept[row["revision"]["key"]]
 
     def histories(self) -> dict[str, list[tuple[str, bytes]]]:
         """Every file's revisions by node, oldest first: whose upload it was (the revision's id), and the content."""

@@ -16,13 +16,13 @@ from satchel_cloud.domain.problems import ProblemError
 
 from .computer import BACK, TOP, Computer
 from .disk import Kind
-from .loop import SimLoop, StuckError
+from .loop import EPOCH_S, SimLoop, StuckError
 from .network import Crash
 from .people import PEOPLES, Action, Person
 from .service import Service
 
 DAY_S = 86_400.0
-PATIENCE_S = 3600.0
+PATIENCE_S = 900.0
 """Within this time of peace everybody has to be in step."""
 CALM_S = 40.0
 """How long nothing may move before it counts as quiet: longer than what was sent late is on its way."""
@@ -272,7 +272,8 @@ class World:
                 self.wrongs.append(f"computer {computer.number} is not as online: {_difference(here, there)}")
 
     def _check_contents(self) -> None:
-        everywhere = self.service.kept().union(*(computer.disk.kept() for computer in self.computers))
+        online = {content for _, content in self.service.everything()}
+        everywhere = online.union(*(computer.disk.kept() for computer in self.computers))
         seen = self._online()
         held = Counter(
             content for computer in self.computers for path, content in computer.disk.files().items()
@@ -281,11 +282,22 @@ class World:
         if lost := self.ledger.wanted - everywhere:
             self.wrongs.append(f"lost: {sorted(lost)}")
         if hidden := self.ledger.wanted - seen.keys() - held.keys() - lost:
-            self.wrongs.append(f"hidden, though nobody deleted it: {sorted(hidden)}")
+            places = {content.decode(): self._places(content) for content in sorted(hidden)}
+            self.wrongs.append(f"hidden, though nobody deleted it: {places}")
         if not self._verbs & _FORGETTING:
             many = {content for content, times in seen.items() if times > self.ledger.made[content]}
             if many:
                 self.wrongs.append(f"multiplied: {sorted(many)}")
+
+    def _places(self, content: Content) -> list[str]:
+        """Where it is, in words."""
+        found = [
+            f"the trash of computer {computer.number} since {when_ns / 1e9 - EPOCH_S:.2f} as {path}"
+            for computer in self.computers
+            for when_ns, path, inode in computer.disk.trashed
+            if inode.content == content
+        ]
+        return found + [f"online in {place}" for place, one in self.service.everything() if one == content]
 
     def _check_histories(self) -> None:
         """Nobody's revision replaced what they had never seen: that would be another file's link and history."""
