@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
+
 from satchel.core.errors import OfflineError, RefusedError
 from satchel.core.model import Problem
 from satchel_cloud.domain.problems import ProblemError
-
-import msgspec
 
 T = TypeVar("T")
 

@@ -33,7 +33,14 @@ def scenario(chance: random.Random) -> tuple[int, list[Action]]:
     names = PLAIN + CLASHING if chance.random() < 0.25 else PLAIN
     troubles = chance.random() < 0.7
     actions = [
-        Action(0, who, chance.choice(("new", "new", "mkdir")), chance.randrange(99), chance.randrange(99), chance.choice(names))
+        Action(
+            0,
+            who,
+            chance.choice(("new", "new", "mkdir")),
+            chance.randrange(99),
+            chance.randrange(99),
+            chance.choice(names),
+        )
         for who in range(computers)
         for _ in range(chance.randrange(8 if who == 0 else 4))
     ]

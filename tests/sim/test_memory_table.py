@@ -65,7 +65,9 @@ def test_any_actions_have_the_same_outcome(tables: list[Table]) -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda client: client.transact_write_items(TransactItems=[_named(put(_item("a", {}))), _named(delete(_key("a")))]),
+        lambda client: client.transact_write_items(
+            TransactItems=[_named(put(_item("a", {}))), _named(delete(_key("a")))]
+        ),
         lambda client: client.batch_get_item(RequestItems={"table": {"Keys": []}}),
         lambda client: client.batch_get_item(RequestItems={"table": {"Keys": [_raw("a"), _raw("a")]}}),
     ],
@@ -90,7 +92,9 @@ def test_what_is_not_allowed_is_refused(ask: Any) -> None:
 def test_what_is_not_understood_is_not_passed_over(expressions: dict[str, str]) -> None:
     given = {"ExpressionAttributeNames": {"#a": "a"}, "ExpressionAttributeValues": {":b": {"N": "1"}}}
     with pytest.raises(ValueError, match=r"missing|more than|no such"):
-        Dynamo().update_item(TableName="table", Key=_raw("a"), **({"UpdateExpression": "SET #a = :b"} | given | expressions))
+        Dynamo().update_item(
+            TableName="table", Key=_raw("a"), **({"UpdateExpression": "SET #a = :b"} | given | expressions)
+        )
 
 
 def _action(chance: random.Random, place: tuple[str, str]) -> Action:

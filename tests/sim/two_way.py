@@ -1,7 +1,8 @@
 """Scenarios of two-way clients by seed.
 
 `python -m sim.two_way 7` plays one again and tells it; `python -m sim.two_way 0 500` plays those from 0 up to 500;
-`--shrink` looks for a shorter scenario that fails in the same way. To be run in `tests`.
+`--seconds 60 500` plays those from 500 on for a minute; `--shrink` looks for a shorter scenario that fails in the same
+way. To be run in `tests`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def _kind(wrong: str) -> str:
     lines = wrong.splitlines()
     if len(lines) > 1:
         return f"{lines[0]} … {lines[-1]}"
-    return "".join(letter for letter in wrong.split(":")[0].split(" put ")[0] if not letter.isdigit())
+    return "".join(letter for letter in wrong.split(":", maxsplit=1)[0].split(" put ", maxsplit=1)[0] if not letter.isdigit())
 
 
 def shrink(seed: int, wanted: set[str]) -> list[Action]:
@@ -70,13 +71,18 @@ def main() -> int:
     parser.add_argument("first", type=int)
     parser.add_argument("end", type=int, nargs="?")
     parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--seconds", type=float)
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets is a part of the course of things.
-        os.execve(sys.executable, [sys.executable, "-m", "sim.two_way", *sys.argv[1:]], os.environ | {"PYTHONHASHSEED": "0"})
-    seeds = range(asked.first, asked.end if asked.end is not None else asked.first + 1)
-    failed, slowest, began = 0, (0.0, 0), time.perf_counter()
-    for seed in seeds:
+        again = [sys.executable, "-m", "sim.two_way", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})
+    end = asked.end if asked.end is not None else asked.first + (10**9 if asked.seconds else 1)
+    played, failed, slowest, began = 0, 0, (0.0, 0), time.perf_counter()
+    for seed in range(asked.first, end):
+        if asked.seconds and time.perf_counter() - began > asked.seconds:
+            break
+        played += 1
         start = time.perf_counter()
         wrongs, story = play(seed)
         slowest = max(slowest, (time.perf_counter() - start, seed))
@@ -85,10 +91,10 @@ def main() -> int:
             if asked.shrink:
                 wrongs, story = play(seed, shrink(seed, kinds(wrongs)))
             print("\n".join([f"seed {seed}:", *story, *wrongs]), flush=True)
-        elif len(seeds) == 1:
+        elif end == asked.first + 1:
             print("\n".join([f"seed {seed} is well:", *story]))
-    rate = len(seeds) / (time.perf_counter() - began)
-    print(f"{len(seeds)} seeds, {failed} failed, {rate:.1f} a second; the slowest: {slowest[1]} in {slowest[0]:.2f} s")
+    rate = played / (time.perf_counter() - began)
+    print(f"{played} seeds, {failed} failed, {rate:.1f} a second; the slowest: {slowest[1]} in {slowest[0]:.2f} s")
     return 1 if failed else 0
 
 

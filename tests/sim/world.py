@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import unicodedata
@@ -164,9 +165,7 @@ class World:
                 case "browser_rename":
                     self.service.move(node["node_id"], name=action.name)
                 case "browser_move" if folders:
-                    self.service.move(
-                        node["node_id"], parent_id=folders[action.other % len(folders)]["node_id"]
-                    )
+                    self.service.move(node["node_id"], parent_id=folders[action.other % len(folders)]["node_id"])
                 case "browser_trash":
                     self.service.trash(node["node_id"])
         self._tell(f"online: {_difference(before, self.service.tree(TOP))}")
@@ -302,7 +301,7 @@ class World:
     def _check_histories(self) -> None:
         """Nobody's revision replaced what they had never seen: that would be another file's link and history."""
         for node_id, history in self.service.histories().items():
-            for (_, before), (revision_id, after) in zip(history, history[1:], strict=False):
+            for (_, before), (revision_id, after) in itertools.pairwise(history):
                 computer = self.computers[int(revision_id[:2], 16) - 1]
                 if before != after and before not in computer.disk.seen:
                     self.wrongs.append(
