@@ -1,6 +1,7 @@
 # Two commands matter to a newcomer: `make demo` and `make test`. Both install what they need.
 PYTHON  ?= python3
 SCALE   ?= 50
+SECONDS ?= 600
 VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
@@ -50,7 +51,7 @@ costs: $(VENV)/.dev
 	SATCHEL_WRITE_COSTS=1 $(BIN)/pytest tests/integration/backend/test_costs.py
 
 sim: $(VENV)/.dev
-	SATCHEL_SIM_SCALE=$(SCALE) $(BIN)/pytest tests/sim --timeout 0
+	SATCHEL_SIM_SCALE=$(SCALE) SATCHEL_SIM_SECONDS=$(SECONDS) $(BIN)/pytest tests/sim --timeout 0 -rP
 
 # The app for this platform as one file in dist/, and Satchel alone: what the pipelines build with.
 bundle: $(VENV)/.bundle

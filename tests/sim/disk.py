@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenError
 from satchel.disk import Entry, Listing
+from satchel.disk.ignore import IGNORE_FILE, Ignore
 
 Kind = Literal["cased", "caseless", "decomposing"]
 """How names are told apart and kept: as Linux, as Windows, as an old Mac."""
@@ -102,6 +103,7 @@ class SimDisk:
         self.engine_changes = 0
         self.seen: set[bytes] = set()
         """Every content that was here at any time."""
+        self._ignore = Ignore(lambda folder: self.files().get(f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE))
         self._taken: list[Paths] = []
         self._ticks = itertools.count(1)
 
@@ -168,7 +170,16 @@ class SimDisk:
         if not self._is_folder(folder):
             return None
         where = self.nodes.spelled(folder)
-        return Listing(tuple(self._entry(path) for path in self.nodes if path and _above(path) == where))
+        inside = [self._entry(path) for path in self.nodes if _above(path) == where]
+        stamps = [(one.size, one.mtime_ns, one.file_id) for one in inside if one.name == IGNORE_FILE]
+        rules = self._ignore.listed(folder, stamps[0] if stamps else None)
+        return Listing(tuple(one for one in inside if not rules.leave_out(one.name, one.kind == "folder")), rules.held)
+
+    def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
+        return self._ignore.ignored(path, kind == "folder")
+
+    def rules_changes(self) -> int:
+        return self._ignore.changes
 
     def stat(self, path: str) -> Entry | None:
         self.between()

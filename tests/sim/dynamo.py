@@ -4,6 +4,8 @@ Expressions are parsed, not recognised: comparisons, AND, OR, NOT, parentheses, 
 `attribute_not_exists`; SET with sums and `if_not_exists`, REMOVE. Values are DynamoDB's own typed ones.
 """
 
+# ruff: noqa: N803 - arguments have the names that DynamoDB gives them
+
 from __future__ import annotations
 
 import re

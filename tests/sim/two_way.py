@@ -35,7 +35,8 @@ def _kind(wrong: str) -> str:
     lines = wrong.splitlines()
     if len(lines) > 1:
         return f"{lines[0]} … {lines[-1]}"
-    return "".join(letter for letter in wrong.split(":", maxsplit=1)[0].split(" put ", maxsplit=1)[0] if not letter.isdigit())
+    words = wrong.partition(":")[0].partition(" put ")[0]
+    return "".join(letter for letter in words if not letter.isdigit())
 
 
 def shrink(seed: int, wanted: set[str]) -> list[Action]:

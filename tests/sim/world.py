@@ -100,7 +100,7 @@ class World:
                 self.wrongs.append("everybody waits for ever")
             finally:
                 self.loop.close()
-        return [*self.wrongs, *(wrong for computer in self.computers for wrong in computer.wrongs)]
+        return list(dict.fromkeys([*self.wrongs, *(wrong for computer in self.computers for wrong in computer.wrongs)]))
 
     async def _run(self) -> None:
         for computer in self.computers:
@@ -173,7 +173,7 @@ class World:
     def _online(self) -> Counter[Content]:
         return Counter(content for content in self.service.tree(TOP).values() if content is not None)
 
-    def _befall(self, computer: Computer, action: Action) -> None:
+    def _befall(self, computer: Computer, action: Action) -> None:  # noqa: PLR0912 - one case for each verb
         disk = computer.disk
         match action.verb:
             case "wait":
