@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import msgspec
 from satchel.core.errors import FileChangedError, LocalFileError, RefusedError
 from satchel.core.model import ChangePage, FolderIntent, FolderMade, Node, UploadRequest
 from satchel_cloud.domain import model as served
+from satchel_cloud.domain.problems import ProblemError
 
 from .disk import SimDisk
 from .network import Network, Process
@@ -108,8 +110,10 @@ class Uploads:
         )
         try:
             node = await self._send(intent, content, request, mtime_ns)
-        except RefusedError:
+        except (RefusedError, FileChangedError):
+            # As the real one does, which tries until the service has heard of it.
             self._left.pop(key, None)
+            self._later(self._chance.uniform(0.1, 2), partial(self._give_up, upload_id))
             raise
         self._left.pop(key, None)
         return node
@@ -127,6 +131,10 @@ class Uploads:
             raise FileChangedError("The file changed while it was sent", path=request.path)
         answer = await self._ask(dict[str, Any], self._service.complete, intent.upload_id, request.base_revision)
         return msgspec.convert(answer["node"], Node)
+
+    def _give_up(self, upload_id: str) -> None:
+        with contextlib.suppress(ProblemError):
+            self._service.abort(upload_id)
 
     async def give_up_left(self, group: str) -> None:
         for key, upload_id in list(self._left.items()):

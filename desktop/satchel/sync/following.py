@@ -140,6 +140,8 @@ class Following:
             error = SatchelError("Satchel ran into a bug", repr(bug))
         else:
             self.failures.clear(path)
+            if operation.evict is not None:
+                self.touched.add(path.rpartition("/")[0])  # there is a conflicted copy now
             return done
         self.offline = self.offline or isinstance(error, OfflineError)
         self.touched.add(path.rpartition("/")[0])  # somebody may have been quicker here

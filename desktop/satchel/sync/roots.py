@@ -466,11 +466,13 @@ class RootSync:
     def _fetched(self, in_step: bool) -> None:
         self._settled = False
         following = self._following
-        if following is not None and following.offline:
-            self._offline, following.offline = True, False
+        if following is not None:
+            self._offline, following.offline = self._offline or following.offline, False
+            self._dirty |= following.touched
+            following.touched = set()
         if not in_step:
             self._pull_at = 0.0  # it may be gone, or newer: the log tells
-        if not in_step or (following is not None and following.due <= self._clock.monotonic()):
+        if not in_step or self._dirty or (following is not None and following.due <= self._clock.monotonic()):
             self._wake.set()
         self._on_change()
 
