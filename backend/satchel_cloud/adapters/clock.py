@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 import uuid
 
@@ -13,6 +14,11 @@ def now_ms() -> int:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+def new_secret() -> str:
+    """32 characters that carry 192 random bits."""
+    return secrets.token_urlsafe(24)
 
 
 def pause(attempt: int) -> None:

@@ -5,6 +5,7 @@
     revision  A#sub#R#node     revision        content A#sub#H      sha256#size[#upload], or #upload
     trash     A#sub#T          time#node       upload  U#id         U
     link      L#link_id        L               links   A#sub#L      time#link_id
+    ticket    K#hash           K               connection A#sub#W   client_id
 
 A row that wants the janitor carries `due_shard` and `due_ms`; a row that may simply vanish carries `ttl` (seconds).
 """
@@ -33,6 +34,11 @@ def head_key(account: str) -> Key:
 
 def change_key(account: str, sequence: int) -> Key:
     return f"A#{account}#C", f"{sequence:016d}"
+
+
+def read_change_key(pk: str, sk: str) -> tuple[str, int]:
+    """The account and the sequence of a change."""
+    return pk.removeprefix("A#").removesuffix("#C"), int(sk)
 
 
 def folder_pk(account: str, parent_id: str) -> str:
@@ -73,6 +79,18 @@ def link_key(link_id: str) -> Key:
 
 def links_pk(account: str) -> str:
     return f"A#{account}#L"
+
+
+def ticket_key(ticket_hash: str) -> Key:
+    return f"K#{ticket_hash}", "K"
+
+
+def connections_pk(account: str) -> str:
+    return f"A#{account}#W"
+
+
+def connection_key(account: str, client_id: str) -> Key:
+    return connections_pk(account), client_id
 
 
 def object_key(account: str, upload_id: str) -> str:

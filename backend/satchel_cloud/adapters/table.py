@@ -81,6 +81,11 @@ class Table:
         keys = [(item["PK"]["S"], item["SK"]["S"]) for item in reply["Items"]]
         return keys, reply.get("LastEvaluatedKey")
 
+    def take(self, key: Key) -> Item | None:
+        """Remove an item: of many who try at once, one gets it."""
+        reply = self._client.delete_item(TableName=self._name, Key=_key(key), ReturnValues="ALL_OLD")
+        return _item(reply["Attributes"]) if "Attributes" in reply else None
+
     def write(self, actions: Sequence[Action]) -> None:
         """All of up to 100 actions, or none. Raises `ConflictError`."""
         try:

@@ -12,10 +12,10 @@ from typing import Any
 
 from satchel_cloud.service.context import context
 
-from . import link_routes, tree_routes, upload_routes
+from . import link_routes, push_routes, tree_routes, upload_routes
 from .http import Reply, serve
 
-_ROUTES = (*upload_routes.ROUTES, *tree_routes.ROUTES, *link_routes.ROUTES)
+_ROUTES = (*upload_routes.ROUTES, *tree_routes.ROUTES, *link_routes.ROUTES, *push_routes.ROUTES)
 
 
 def handler(event: dict[str, Any], _lambda: Any) -> Reply:

@@ -14,6 +14,7 @@ from satchel_cloud.adapters import clock
 from satchel_cloud.adapters.objects import Objects
 from satchel_cloud.adapters.settings import Settings
 from satchel_cloud.adapters.signing import Signer
+from satchel_cloud.adapters.sockets import STAGE, Sockets
 from satchel_cloud.adapters.table import Table
 
 
@@ -23,8 +24,10 @@ class Context:
     table: Table
     objects: Objects
     signer: Signer
+    sockets: Sockets
     now_ms: Callable[[], int] = clock.now_ms
     new_id: Callable[[], str] = clock.new_id
+    new_secret: Callable[[], str] = clock.new_secret
     pause: Callable[[int], None] = clock.pause
     measures: Counter[str] = field(default_factory=Counter)
     """What this invocation did, by metric; its handler tells it and clears it."""
@@ -42,10 +45,17 @@ def context() -> Context:
         base = f"{settings.s3_endpoint.rstrip('/')}/{settings.bucket}"
     else:
         base = f"https://{settings.bucket}.s3.{region}.amazonaws.com"
+    if settings.endpoint:
+        push = f"{settings.endpoint.rstrip('/')}/_aws/execute-api/{settings.push_api}/{STAGE}"
+    else:
+        push = f"https://{settings.push_api}.execute-api.{region}.amazonaws.com/{STAGE}"
+    # A hint is not worth waiting for.
+    brief = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
     credentials = session.get_credentials()
     return Context(
         settings,
         Table(session.create_client("dynamodb", config=quick), settings.table),
         Objects(lambda: session.create_client("s3", config=slow), settings.bucket),
         Signer(credentials.get_frozen_credentials, region, base, settings.url_seconds, bucket=settings.bucket),
+        Sockets(lambda url: session.create_client("apigatewaymanagementapi", config=brief, endpoint_url=url), push),
     )

@@ -1,8 +1,9 @@
-"""Talking to the service: one method per route, discovery, public links."""
+"""Talking to the service: one method per route, discovery, public links, push."""
 
 from .client import Cloud, LinkPage, NodePage
 from .discovery import discover, site_of
 from .public import LinkItem, LinkView, PublicLinks, parse_link
+from .push import Push
 
 __all__ = [
     "Cloud",
@@ -11,6 +12,7 @@ __all__ = [
     "LinkView",
     "NodePage",
     "PublicLinks",
+    "Push",
     "discover",
     "parse_link",
     "site_of",

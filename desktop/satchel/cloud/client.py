@@ -26,6 +26,7 @@ from satchel.core.model import (
     OpenedUploads,
     PartsReply,
     PartToSign,
+    PushTicket,
     UploadIntent,
     UploadStatus,
 )
@@ -170,6 +171,10 @@ class Cloud:
     def list_changes(self, after: int, *, limit: int | None = None) -> ChangePage:
         """`RefusedError` of kind `cursor-too-old` when the log no longer reaches back so far."""
         return self._call("GET", "/v1/changes", ChangePage, query={"after": after, "limit": limit})
+
+    def open_push(self, client_id: str) -> PushTicket:
+        """The way to the socket that tells of changes; `RefusedError` of status 404 from a service that has none."""
+        return self._call("POST", "/v1/push", PushTicket, {"client_id": client_id})
 
     # -- links -----------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,14 @@ class ChangePage:
 
 
 @dataclass(frozen=True, slots=True)
+class PushTicket:
+    """The way to the socket that tells of changes: good once, for a minute."""
+
+    url: str
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkIntent:
     token: str
     expires_ms: int | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from satchel.account import Session, SignedIn
 from satchel.core.errors import BusyError, NotSignedInError, OfflineError, SatchelError
+from satchel.core.model import PushTicket
 from satchel.core.status import AccountStatus
 from satchel.transfer import Limit
 
@@ -91,6 +92,7 @@ class Parts:
             clock=services.clock,
             ids=services.ids,
             on_change=on_change,
+            push=lambda on_news: services.push(self._open_push, on_news, ids=services.ids),
         )
         self.account = AccountStatus("signed_in", signed_in.site, signed_in.email, remembered=session.remembered)
         self.online = True
@@ -155,6 +157,7 @@ class Parts:
             self.uploader.hurry()
             self.drops.hurry()
             self.roots.retry()
+            self.roots.reconnect()
         self._on_change()
 
     async def _beat(self) -> None:
@@ -182,6 +185,10 @@ class Parts:
             if (time.time() - wall) - (time.monotonic() - before) > 30:
                 self.uploader.drop_connections()  # the computer slept
                 self.roots.retry()
+                self.roots.reconnect()
+
+    async def _open_push(self, client_id: str) -> PushTicket:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.cloud.open_push, client_id)
 
     def _close(self) -> None:
         self.drops.close()

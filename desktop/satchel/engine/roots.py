@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
 
-from satchel.cloud import Cloud
+from satchel.cloud import Cloud, Push
 from satchel.core.errors import RefusedError, UsageError
 from satchel.core.model import ChangePage, FolderIntent, FolderMade, Node, UploadRequest
 from satchel.core.names import printable
@@ -97,7 +97,9 @@ class Roots:
         clock: Clock,
         ids: Ids,
         on_change: Callable[[], None],
+        push: Callable[[Callable[[], None]], Push],
     ) -> None:
+        """`push` makes what calls its argument when there is something new in the account."""
         self._journal = journal
         self._remote = remote
         self._uploads = uploads
@@ -109,6 +111,8 @@ class Roots:
         self._on_change = on_change
         self._syncs: dict[str, RootSync] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._push = push(self._remote_changed)
+        self._listening: asyncio.Task[None] | None = None
         self._paused = False
         self.resident = False
         for root in journal.roots.all():
@@ -121,6 +125,7 @@ class Roots:
             self._start(root_id)
 
     async def close(self) -> None:
+        self._stop_listening()
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
@@ -160,6 +165,8 @@ class Roots:
                 await task
         elif sync is not None:
             await sync.close()
+        if not self._syncs:
+            self._stop_listening()
         await self._blocking(lambda: self._journal.roots.remove(root.root_id))
         await self._uploads.give_up_left(root.root_id)
         self._on_change()
@@ -201,6 +208,19 @@ class Roots:
         for sync in self._syncs.values():
             sync.retry()
 
+    def reconnect(self) -> None:
+        """The computer slept, or is online again: a socket that looks open may be dead."""
+        self._push.again()
+
+    def _remote_changed(self) -> None:
+        for sync in self._syncs.values():
+            sync.remote_changed()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
+
     def _find(self, root_id_or_dir: str) -> WatchedRoot:
         given = root_id_or_dir
         here = {given, str(Path(given).absolute()), str(Path(given).resolve())}
@@ -226,6 +246,8 @@ class Roots:
     def _start(self, root_id: str) -> None:
         if root_id not in self._running:
             self._running[root_id] = asyncio.create_task(self._syncs[root_id].run(), name=f"root {root_id}")
+        if self._listening is None:  # without a folder nobody would be told
+            self._listening = asyncio.create_task(self._push.run(), name="push")
 
     def _blocking(self, function: Callable[[], T], /) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._pool, function)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from satchel.account import Session
-from satchel.cloud import Cloud, discover
+from satchel.cloud import Cloud, Push, discover
 from satchel.core.model import Discovery
 from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
 from satchel.journal import Journal
@@ -27,4 +27,5 @@ class Services:
         discovery, session.access_token, refresh=session.force_refresh
     )
     uploader: Callable[..., Any] = Uploader
+    push: Callable[..., Push] = Push
     journal: Callable[[Path], Journal] = Journal

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from moto import mock_aws
 
 from satchel_cloud.adapters import clock
-from satchel_cloud.handlers import api, ingest, janitor, public
+from satchel_cloud.handlers import api, ingest, janitor, notify, public, socket
 from satchel_cloud.service.context import context
 
 CONTRACT = yaml.safe_load((Path(__file__).parents[3] / "backend" / "openapi.yaml").read_text())
@@ -35,8 +35,27 @@ class Runtime:
         return 300_000
 
 
+class Gateway:
+    """Where open sockets are: `sent` is what came to each of them."""
+
+    url = "wss://push.example.com/live"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.gone: set[str] = set()
+        self.broken = False
+
+    def send(self, connection_id: str, text: str) -> bool:
+        if self.broken:
+            raise TimeoutError
+        if connection_id not in self.gone:
+            self.sent.append((connection_id, text))
+        return connection_id not in self.gone
+
+
 class Service:
     def __init__(self) -> None:
+        self.gateway = Gateway()
         self.s3 = boto3.client("s3", region_name="us-east-1")
         self.dynamodb = boto3.client("dynamodb", region_name="us-east-1")
         self.items: Counter[str] = Counter()
@@ -120,6 +139,26 @@ class Service:
         """The queue delivers S3's word."""
         return ingest.handler({"Records": [{"messageId": "m", "body": json.dumps(body)}]}, Runtime())
 
+    def push(self, who: str = ALICE, client_id: str | None = None) -> dict[str, str]:
+        """A ticket, and where it leads."""
+        status, reply = self.call("POST", "/v1/push", {"client_id": client_id or new_id()}, who=who)
+        assert status == 200, reply
+        return dict(reply)
+
+    def knock(self, ticket: str | None, connection_id: str = "c1") -> int:
+        """A WebSocket handshake at the gateway; the status that it is answered with."""
+        headers = {} if ticket is None else {"X-Satchel-Ticket": ticket}
+        event = {"headers": headers, "requestContext": {"routeKey": "$connect", "connectionId": connection_id}}
+        return socket.handler(event, Runtime())["statusCode"]
+
+    def listen(self, connection_id: str, who: str = ALICE, client_id: str | None = None) -> None:
+        assert self.knock(self.push(who, client_id)["ticket"], connection_id) == 200
+
+    def stream(self, *changes: tuple[str, int]) -> None:
+        """The table's stream tells of new changes, by account and sequence, as far as the filter lets it."""
+        keys = [{"PK": {"S": f"A#{who}#C"}, "SK": {"S": f"{sequence:016d}"}} for who, sequence in changes]
+        notify.handler({"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": key}} for key in keys]}, Runtime())
+
     def days(self, days: float) -> None:
         self.now_ms += int(days * 86_400_000)
 
@@ -175,6 +214,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         ctx = context()
         monkeypatch.setattr("satchel_cloud.service.context.clock.now_ms", lambda: made.now_ms)
         object.__setattr__(ctx, "now_ms", lambda: made.now_ms)
+        object.__setattr__(ctx, "sockets", made.gateway)
         object.__setattr__(ctx, "pause", lambda _attempt: None)
         ctx.table._client.meta.events.register("provide-client-params.dynamodb", made.count)
         yield made

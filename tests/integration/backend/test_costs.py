@@ -308,6 +308,25 @@ def _(service: Service) -> Step:
     return lambda: service.tell(f"c/{ALICE}/{item['upload_id']}")
 
 
+@cost("openPush")
+def _(service: Service) -> Step:
+    return service.push
+
+
+@cost("socket, of a client that comes")
+def _(service: Service) -> Step:
+    service.listen("another")
+    ticket = service.push()["ticket"]
+    return lambda: service.knock(ticket)
+
+
+@cost("notify, of a change")
+def _(service: Service) -> Step:
+    service.listen("one")
+    service.listen("another")
+    return lambda: service.stream((ALICE, 2))
+
+
 @cost("janitor, with nothing due")
 def _(service: Service) -> Step:
     return service.sweep
@@ -365,7 +384,7 @@ def test_every_operation_of_the_api_has_its_cost() -> None:
     operations = {
         one["operationId"] for path in CONTRACT["paths"].values() for one in path.values() if "operationId" in one
     }
-    assert {name.split(",")[0].split()[0] for name in COSTS} - {"ingest", "janitor"} == operations
+    assert {name.split(",")[0].split()[0] for name in COSTS} - {"ingest", "janitor", "notify", "socket"} == operations
     assert set(json.loads(TABLE.read_text())) == set(COSTS)
 
 

@@ -51,6 +51,7 @@ CALLS = {
     "listChildren": [call("root"), call(ID, page=PAGE, limit=150)],
     "getContent": [call(ID)],
     "listChanges": [call(0), call(2**53 - 1, limit=1)],
+    "openPush": [call(ID)],
     "listLinks": [call(), call(page=PAGE, limit=1)],
     "createLink": [call(ID, LinkIntent(TOKEN)), call(ID, LINK)],
     "revokeLink": [call(ID)],
