@@ -180,6 +180,7 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
         ],
         "getContent": [Try(f"/v1/nodes/{hers.file}/content")],
         "listChanges": [Try("/v1/changes?after=0", None, nothing_of(hers))],
+        "openPush": [Try("/v1/push", {"client_id": hers.file}, nothing_of(hers))],
         "listLinks": [Try("/v1/links", None, nothing_of(hers))],
         "createLink": [
             Try("/v1/links", {"node_id": hers.file, "link": fresh}),

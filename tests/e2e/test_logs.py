@@ -11,7 +11,7 @@ from e2e.client import random_file, signed_in
 from e2e.cloud_fixture import LocalCloud, wait_until
 from satchel.hosting import local
 
-FUNCTIONS = ("api", "public", "ingest", "janitor")
+FUNCTIONS = ("api", "public", "ingest", "janitor", "socket", "notify")
 
 
 def test_the_reference_of_an_error_leads_to_its_line_in_the_log(cloud: LocalCloud, tmp_path: Path) -> None:

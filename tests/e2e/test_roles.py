@@ -48,21 +48,22 @@ FOR_NOBODY: dict[str, tuple[str, Ask]] = {
 
 FOR_SOME: dict[str, tuple[str, set[str], Ask]] = {
     "delete content": (
-        "s3", {"api", "public", "ingest"},
+        "s3", {"api", "public", "ingest", "socket", "notify"},
         lambda cloud, it: it.delete_object(Bucket=cloud.content_bucket, Key="c/somebody/x"),
     ),
     "write content": (
-        "s3", {"public", "ingest"}, lambda cloud, it: it.put_object(Bucket=cloud.content_bucket, Key="c/somebody/x"),
+        "s3", {"public", "ingest", "socket", "notify"},
+        lambda cloud, it: it.put_object(Bucket=cloud.content_bucket, Key="c/somebody/x"),
     ),
-    "write rows": ("dynamodb", {"public"}, lambda cloud, it: it.put_item(TableName=cloud.table, Item=ITEM)),
+    "write rows": ("dynamodb", {"public", "notify"}, lambda cloud, it: it.put_item(TableName=cloud.table, Item=ITEM)),
     "delete rows": (
         "dynamodb", {"public", "ingest"}, lambda cloud, it: it.delete_item(TableName=cloud.table, Key=ITEM),
     ),
-    "ask what is due": ("dynamodb", {"api", "public", "ingest"}, due),
+    "ask what is due": ("dynamodb", {"api", "public", "ingest", "socket", "notify"}, due),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("function", ["api", "public", "ingest", "janitor"])
+@pytest.mark.parametrize("function", ["api", "public", "ingest", "janitor", "socket", "notify"])
 def test_a_role_is_refused_what_is_not_its_work(cloud: LocalCloud, function: str) -> None:
     asked = FOR_NOBODY | {what: (service, ask) for what, (service, whom, ask) in FOR_SOME.items() if function in whom}
     allowed = [

@@ -7,8 +7,10 @@ import secrets
 import urllib.request
 from collections.abc import Callable
 
+from websockets.sync.client import ClientConnection, connect
+
 from e2e import test_janitor
-from e2e.cloud_fixture import LocalCloud
+from e2e.cloud_fixture import LocalCloud, wait_until
 from e2e.test_janitor import LARGE, Owner, send
 from satchel.hosting import local
 
@@ -122,6 +124,33 @@ def count_use_anew(cloud: LocalCloud, owner: Owner) -> None:
     assert owner.ask("GET", "/v1/account")["used_bytes"] == 100
 
 
+def come_in_with_a_ticket(cloud: LocalCloud, owner: Owner) -> None:
+    with listening(owner):
+        pass
+    del cloud
+
+
+def tell_a_client_of_a_change(cloud: LocalCloud, owner: Owner) -> None:
+    with listening(owner) as socket:
+        owner.put(secrets.token_bytes(100))
+        assert json.loads(socket.recv(timeout=5)) == {"sequence": 1}
+    del cloud
+
+
+def forget_a_client_that_is_gone(cloud: LocalCloud, owner: Owner) -> None:
+    with listening(owner):
+        pass
+    owner.put(secrets.token_bytes(100))
+    asked = {"KeyConditionExpression": "PK = :pk", "ExpressionAttributeValues": {":pk": {"S": f"A#{owner.account}#W"}}}
+    table = cloud.aws.client("dynamodb")
+    wait_until(lambda: table.query(TableName=cloud.table, **asked)["Count"] == 0, 5)
+
+
+def listening(owner: Owner) -> ClientConnection:
+    given = owner.ask("POST", "/v1/push", {"client_id": secrets.token_hex(16)})
+    return connect(given["url"], additional_headers={"x-satchel-ticket": given["ticket"]}, proxy=None)
+
+
 PROBES: dict[str, list[Probe]] = {
     "api": [
         make_an_account, send_and_fetch_a_file, rename_and_list, send_parts_and_give_up, send_parts_and_complete,
@@ -137,6 +166,8 @@ PROBES: dict[str, list[Probe]] = {
         count_use_anew,
     ],
     "identity": [],
+    "socket": [come_in_with_a_ticket],
+    "notify": [tell_a_client_of_a_change, forget_a_client_that_is_gone],
 }  # fmt: skip
 
 NOT_ENFORCED = {
@@ -145,6 +176,10 @@ NOT_ENFORCED = {
     "sqs:ReceiveMessage": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
     "sqs:DeleteMessage": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
     "sqs:GetQueueAttributes": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
+    "dynamodb:DescribeStream": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
+    "dynamodb:GetRecords": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
+    "dynamodb:GetShardIterator": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
+    "dynamodb:ListStreams": "asked by Lambda's poller with the function's role; the emulator's poller asks nobody",
     "kms:Decrypt": "granted only with a key of one's own (KmsKeyArn), which the emulator does not ask for",
     "kms:GenerateDataKey": "granted only with a key of one's own (KmsKeyArn), which the emulator does not ask for",
     "xray:PutTraceSegments": "granted only with Tracing; the emulator has no X-Ray",

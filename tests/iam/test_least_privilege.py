@@ -142,8 +142,14 @@ def test_the_page_says_so() -> None:
 
 def place(resource: str) -> str:
     """What a resource is, without the names and numbers of this deployment."""
-    kinds = {"/index/due": "the table's index", ":table/": "the table", "/c/*": "content, `c/*`", ":sqs:": "the queue"}
-    kinds |= {":log-group:": "its own log"}
+    kinds = {
+        "/index/due": "the table's index",
+        "/stream/": "the table's stream",
+        ":table/": "the table",
+        "/c/*": "content, `c/*`",
+        ":sqs:": "the queue",
+    }
+    kinds |= {":log-group:": "its own log", "/@connections/": "open connections of the WebSocket API"}
     return next((words for mark, words in kinds.items() if mark in resource), f"`{resource}`")
 
 
@@ -151,8 +157,9 @@ HEAD = """# Least privilege
 
 Written by `make iam`. With the roles as they are shipped all tests pass; without any single action of a role a probe of
 its function fails, on the local cloud, which enforces IAM. What that cannot enforce is listed with the reason. Which
-calls each role is refused is in `tests/e2e/test_roles.py`. The public role may update rows of links alone: its policy
-says so by their leading key, a condition that the local cloud does not look at. The identity function calls nothing.
+calls each role is refused is in `tests/e2e/test_roles.py`. The public role may update rows of links alone, and
+push reaches tickets and connections alone: their policies say so by leading keys, a condition that the local cloud does
+not look at. The identity function calls nothing.
 
 | function | may | on | without it |
 | --- | --- | --- | --- |

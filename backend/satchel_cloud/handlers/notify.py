@@ -1,7 +1,8 @@
 """The table's stream of new changes: tell their accounts' connections.
 
-May: DynamoDB Query, DeleteItem on the table's connections; ManageConnections of the WebSocket API, to post. It sees the
-keys of change rows and never what is in them.
+May: DynamoDB Query, DeleteItem on the table's connections; DescribeStream, GetRecords, GetShardIterator, ListStreams on
+its stream, for Lambda reads that with the function's role; ManageConnections of the WebSocket API, to post. It sees the
+keys of change rows. Never what is in them.
 """
 
 from __future__ import annotations

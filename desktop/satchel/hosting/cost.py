@@ -19,6 +19,8 @@ _IDLE_POLLS = 5 * 3 * 60 * HOURS
 """Requests a month that Lambda makes to ask an empty queue: five at once, each waiting for 20 seconds."""
 _METRICS = 7
 _LOOKS_EACH_HOUR = 12
+_CONNECTS_EACH_HOUR = 60 / 110
+"""One computer of each person, never switched off, with a folder in step: it looks, and hears of changes at once."""
 _ROW_BYTES = 1500
 """All rows of one file in the table: entry, locator, content, its share of the log; link and upload."""
 _LOG_BYTES = 700
@@ -100,11 +102,16 @@ def _used(use: Use, parameters: Mapping[str, str]) -> dict[str, float]:
     file_bytes = use.file_mb * 1e6
     table_gb = use.stored_gb * 1e9 / max(file_bytes, 1) * _ROW_BYTES / 1e9
     guarded = parameters.get("ThreatProtection", "OFF") != "OFF"
+    online_hours = use.users * HOURS
     out = _taken("ingest, of what its client completed", use.uploads)
+    out = _sum(out, _taken("notify, of a change", use.uploads))
+    out = _sum(out, _taken("socket, of a client that comes", online_hours * _CONNECTS_EACH_HOUR))
     for operation, count in calls.items():
         out = _sum(out, _taken(operation, count))
     rest = {
         "http_api": called,
+        "push_minutes": online_hours * 60,
+        "push_messages": use.uploads,
         "s3_storage": use.stored_gb,
         "s3_put": use.uploads * (_parts(use) or 1),
         "s3_get": use.downloads,
@@ -139,6 +146,7 @@ def _calls(use: Use) -> dict[str, float]:
         "countView": use.downloads,
         "downloadLink": use.downloads,
         "listChanges, with nothing new": use.users * _LOOKS_EACH_HOUR * HOURS,
+        "openPush": use.users * _CONNECTS_EACH_HOUR * HOURS,
     }
 
 

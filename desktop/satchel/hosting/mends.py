@@ -33,10 +33,13 @@ def _shut_side_doors() -> None:
     serve = app.app
 
     async def guarded(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower()
             own = scope["path"].startswith(("/_ministack/", "/_localstack/")) and scope["path"] not in _OPEN_PATHS
             if own or host not in ("127.0.0.1", "localhost"):
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close"})  # before it is accepted: a 403
+                    return
                 await send({"type": "http.response.start", "status": 403, "headers": []})
                 await send({"type": "http.response.body", "body": b"Not here.\n"})
                 return

@@ -21,6 +21,7 @@ class Price:
 
 _S3 = "https://aws.amazon.com/s3/pricing/"
 _CLOUDFRONT = "https://aws.amazon.com/cloudfront/pricing/"
+_GATEWAY = "https://aws.amazon.com/api-gateway/pricing/"
 _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
 _DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
 _CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
@@ -36,7 +37,9 @@ PRICES = {
     "cloudfront_requests": Price("requests to CloudFront", 1e-6, "request", _CLOUDFRONT, 10_000_000),
     "cloudfront_transfer": Price("pages and answers out of CloudFront", 0.085, "GB", _CLOUDFRONT, 1000),
     "cloudfront_function": Price("runs of the function at the edge", 1e-7, "run", _CLOUDFRONT, 2_000_000),
-    "http_api": Price("requests to the HTTP API", 1e-6, "request", "https://aws.amazon.com/api-gateway/pricing/"),
+    "http_api": Price("requests to the HTTP API", 1e-6, "request", _GATEWAY),
+    "push_minutes": Price("connections that hear of changes", 2.5e-7, "minute", _GATEWAY),
+    "push_messages": Price("messages over them", 1e-6, "message", _GATEWAY),
     "lambda_requests": Price("runs of functions", 2e-7, "run", _LAMBDA, 1_000_000),
     "lambda_time": Price("time of functions", 1.33334e-5, "GB-second", _LAMBDA, 400_000),
     "dynamodb_write": Price("table, written", 6.25e-7, "unit", _DYNAMODB),

@@ -40,6 +40,14 @@ def test_uploads_and_downloads_are_priced_by_the_operations_they_take() -> None:
     assert two.month_usd[0] - two.idle_usd[0] == pytest.approx(2 * (one.month_usd[0] - one.idle_usd[0]))
 
 
+def test_hearing_of_changes_costs_about_a_cent_for_a_computer_that_is_never_off() -> None:
+    month = {item.what: item for item in estimate(Use(users=1, uploads=50)).month}
+
+    assert month["connections that hear of changes"].quantity == 730 * 60
+    assert month["connections that hear of changes"].usd == pytest.approx(0.011, abs=0.001)
+    assert month["messages over them"].quantity == 50
+
+
 def test_large_files_are_sent_in_parts() -> None:
     requests = [{item.what: item.quantity for item in estimate(Use(uploads=1, file_mb=size)).month} for size in (1, 80)]
 

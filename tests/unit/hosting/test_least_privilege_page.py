@@ -13,18 +13,19 @@ from satchel.hosting.package import payload
 from .test_templates import Loader
 
 _ROOT = payload().templates.parent
+FUNCTIONS = ["api", "public", "ingest", "janitor", "socket", "notify"]
 _HANDLERS = _ROOT / "backend" / "satchel_cloud" / "handlers"
 
 
 def granted(function: str) -> set[str]:
     """Every action that a function's role may have, also those behind a condition."""
-    file = "identity" if function == "identity" else "api"
+    file = {"identity": "identity", "socket": "push", "notify": "push"}.get(function, "api")
     template = yaml.load((payload().templates / f"{file}.yaml").read_text(), Loader)
     text = str(template["Resources"][f"{function.capitalize()}Role"])
-    return set(re.findall(r"'((?:dynamodb|s3|sqs|logs|kms|xray):\w+)'", text)) - {"dynamodb:LeadingKeys"}
+    return set(re.findall(r"'((?:dynamodb|s3|sqs|logs|kms|xray|execute-api):\w+)'", text)) - {"dynamodb:LeadingKeys"}
 
 
-@pytest.mark.parametrize("function", ["api", "public", "ingest", "janitor", "identity"])
+@pytest.mark.parametrize("function", [*FUNCTIONS, "identity"])
 def test_the_page_names_what_the_role_may(function: str) -> None:
     page = (_ROOT / "docs" / "least-privilege.md").read_text()
     proven = set(re.findall(rf"^\| {function} \| `([\w:]+)`", page, re.MULTILINE))
@@ -33,7 +34,7 @@ def test_the_page_names_what_the_role_may(function: str) -> None:
     assert proven == granted(function) - behind_a_condition, "run `make iam`"
 
 
-@pytest.mark.parametrize("function", ["api", "public", "ingest", "janitor"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_head_of_a_handler_names_what_its_role_may(function: str) -> None:
     text = Path(_HANDLERS / f"{function}.py").read_text().split('"""')[1]
     may = re.split(r"\b(?:No|Never)\b", text[text.index("May:") :])[0]
@@ -42,4 +43,4 @@ def test_the_head_of_a_handler_names_what_its_role_may(function: str) -> None:
     assert told == {action.partition(":")[2] for action in granted(function) if action.startswith(("dynamodb:", "s3:"))}
 
 
-ALL = set().union(*(granted(function) for function in ("api", "public", "ingest", "janitor")))
+ALL = set().union(*(granted(function) for function in FUNCTIONS))

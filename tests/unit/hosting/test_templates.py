@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -93,7 +94,7 @@ def test_every_function_has_a_role_and_a_log_of_its_own() -> None:
     functions = dict(resources("AWS::Lambda::Function"))
     roles = [str(function["Properties"]["Role"]) for function in functions.values()]
 
-    assert len(functions) == 5
+    assert len(functions) == 7
     assert len(set(roles)) == len(roles)
     for name in functions:
         logs = dict(resources("AWS::Logs::LogGroup"))[name.replace("Function", "Logs")]
@@ -166,6 +167,23 @@ def test_the_public_function_changes_links_and_nothing_else() -> None:
     assert limited == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["L#*"]}}]
 
 
+def test_push_reaches_tickets_and_connections_and_nothing_else() -> None:
+    roles = dict(resources("AWS::IAM::Role"))
+    reached = {"SocketRole": ["K#*", "A#*#W"], "NotifyRole": ["A#*#W"]}
+    for name, keys in reached.items():
+        rows = {"dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query"}
+        for one in statements(roles[name]):
+            if rows.intersection(one["Action"]):
+                assert one["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}, name
+        assert not any("s3:" in action for one in statements(roles[name]) for action in one["Action"])
+
+
+def test_what_tells_of_changes_sees_their_keys_alone() -> None:
+    [(_, table)] = resources("AWS::DynamoDB::Table")
+
+    assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
+
+
 def test_every_function_has_a_published_version_and_an_alias() -> None:
     aliases = dict(resources("AWS::Lambda::Alias"))
     versions = dict(resources("AWS::Lambda::Version"))
@@ -188,8 +206,11 @@ def test_every_invoker_calls_an_alias() -> None:
     ((_, pool),) = resources("AWS::Cognito::UserPool")
     called += [pool["Properties"]["LambdaConfig"]["If"][1]["PreSignUp"]]
 
-    assert len(called) == 9
-    assert {one["Ref"] for one in called} == {name for name, _ in resources("AWS::Lambda::Alias")}
+    # A WebSocket API names an alias in the address of its invocation.
+    names = [one["Ref"] if "Ref" in one else re.findall(r"functions/\$\{(\w+)\}/", one["Sub"])[0] for one in called]
+
+    assert len(called) == 12
+    assert set(names) == {name for name, _ in resources("AWS::Lambda::Alias")}
 
 
 def test_a_gradual_shift_is_taken_back_by_alarms_that_there_are() -> None:
@@ -293,5 +314,9 @@ def test_only_links_are_open_to_all() -> None:
         route["Properties"]["RouteKey"]: route["Properties"] for _, route in resources("AWS::ApiGatewayV2::Route")
     }
 
-    assert {key for key, route in routes.items() if route["AuthorizationType"] != "JWT"} == {"ANY /p/{proxy+}"}
+    # A socket is let in by a ticket, which its function asks for.
+    assert {key for key, route in routes.items() if route["AuthorizationType"] != "JWT"} == {
+        "ANY /p/{proxy+}",
+        "$connect",
+    }
     assert routes["ANY /v1/{proxy+}"]["AuthorizationScopes"] == ["aws.cognito.signin.user.admin"]
