@@ -19,6 +19,7 @@ def apply() -> None:
     _shut_side_doors()
     _know_one_root_key()
     _mend_nested_updates()
+    _keep_changed_tables()
     _sum_quickly()
     threading.Thread(target=_save_now_and_then, daemon=True, name="save").start()
 
@@ -83,6 +84,22 @@ def _mend_nested_updates() -> None:
         return now, ({**known, **attributes} if now == physical else attributes)
 
     provisioners._update_resource = mended
+
+
+def _keep_changed_tables() -> None:
+    """A table of a nested stack that changes gets a new and empty one in its place: ministack makes its name anew, and
+    not as it did at first (a bucket's random part got into it then). It is told the name that the table has.
+    """
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415 - heavy
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    update = handlers["update"]
+
+    def kept(physical: str, old: Any, new: Any, stack: str, logical: str | None = None) -> Any:
+        named = {"TableName": physical}
+        return update(physical, named | old, named | new, stack, logical)
+
+    handlers["update"] = kept
 
 
 def _sum_quickly() -> None:
