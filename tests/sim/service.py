@@ -9,6 +9,7 @@ from satchel_cloud.adapters.objects import Objects
 from satchel_cloud.adapters.rows import SHARDS
 from satchel_cloud.adapters.settings import Settings
 from satchel_cloud.adapters.signing import Signed
+from satchel_cloud.adapters.sockets import Sockets
 from satchel_cloud.adapters.table import Item, Table, from_dynamo
 from satchel_cloud.domain.model import CompleteItem, FolderIntent, UploadIntent
 from satchel_cloud.domain.problems import ProblemError
@@ -62,6 +63,7 @@ class Service:
             Table(self.dynamo, "table"),
             self.bucket,
             Unsigned(),  # type: ignore[arg-type] # only `put` is asked for
+            Sockets(lambda _url: None, ""),  # nobody is told: clients look by and by
             now_ms,
             pause=lambda _attempt: None,
         )

@@ -217,11 +217,6 @@ class RootSync:
         self.rescan()
         self._on_change()
 
-    def remote_changed(self) -> None:
-        """Look at the change log soon: the service says that there is something new."""
-        self._pull_at = 0.0
-        self._wake.set()
-
     def retry(self) -> None:
         """Try what failed again, now: somebody asked, or signed in."""
         self._failures.try_all_again()
