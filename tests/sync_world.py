@@ -380,8 +380,11 @@ class FakeRemote:
         self._leave()
         return moved
 
-    async def trash(self, node_id: str) -> None:
+    async def trash(self, node_id: str, seen: int | None) -> None:
         self._arrive("trash", node_id)
+        for change in self.log[seen:] if seen is not None and node_id in self.nodes else ():
+            if any(self._is_in(node_id, entry.node) for entry in change.entries):
+                raise RefusedError("changed-since", "Something in it has changed", current=self.nodes[node_id])
         self.drop(node_id)
         self._leave()
 
@@ -469,6 +472,13 @@ class FakeRemote:
 
     def count(self, call: str) -> int:
         return sum(1 for one in self.calls if one[0] == call)
+
+    def _is_in(self, folder: str, node: Node | None) -> bool:
+        while node is not None:
+            if node.node_id == folder:
+                return True
+            node = self.nodes.get(node.parent_id or "")
+        return False
 
     def _existing(self, node_id: str) -> Node:
         if node_id not in self.nodes:

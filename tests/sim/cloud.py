@@ -54,8 +54,8 @@ class Remote:
     async def move(self, node_id: str, *, parent_id: str | None = None, name: str | None = None) -> Node:
         return await self._ask(Node, self._service.move, node_id, parent_id=parent_id, name=name)
 
-    async def trash(self, node_id: str) -> None:
-        await self._ask(type(None), self._service.trash, node_id)
+    async def trash(self, node_id: str, seen: int | None) -> None:
+        await self._ask(type(None), self._service.trash, node_id, seen)
 
     async def changes(self, after: int) -> ChangePage:
         return await self._ask(ChangePage, self._service.changes, after)

@@ -99,8 +99,8 @@ class Service:
     def move(self, node_id: str, *, parent_id: str | None = None, name: str | None = None) -> Json:
         return move(self._context, ACCOUNT, node_id, parent_id=parent_id, name=name, if_taken="fail")
 
-    def trash(self, node_id: str) -> None:
-        trash(self._context, ACCOUNT, node_id)
+    def trash(self, node_id: str, seen: int | None = None) -> None:
+        trash(self._context, ACCOUNT, node_id, seen)
 
     def changes(self, after: int) -> Json:
         return list_changes(self._context, head_of(self._context, ACCOUNT), after, PAGE)

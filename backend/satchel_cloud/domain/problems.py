@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "not-found": (404, "Not found"),
     "name-taken": (409, "The name is taken"),
     "name-invalid": (400, "The name cannot be used"),
+    "changed-since": (409, "Something in it has changed meanwhile"),
     "into-itself": (409, "A folder cannot be moved into itself"),
     "not-a-folder": (409, "Not a folder"),
     "not-a-file": (409, "Not a file"),

@@ -48,7 +48,8 @@ def _move(request: Request) -> Reply:
 
 
 def _trash(request: Request) -> Reply:
-    trash(context(), active(request).account, _node_id(request))
+    seen = query_number(request.query, "seen", 0, MAX_MS) if "seen" in request.query else None
+    trash(context(), active(request).account, _node_id(request), seen)
     return empty_reply()
 
 

@@ -19,6 +19,8 @@ from .tree import Tree
 
 _PER_FOLDER = 4
 _GROUP = ROOM // _PER_FOLDER
+_LOOKED_THROUGH = 100
+"""Changes that are looked through for a trash that says what it has seen."""
 
 
 def make_folders(ctx: Context, account: str, intents: list[FolderIntent]) -> list[dict[str, Any]]:
@@ -128,19 +130,24 @@ def _plan_move(
     return Plan(moved, actions, [("put", moved)])
 
 
-def trash(ctx: Context, account: str, node_id: str) -> None:
-    """Move a node with all that is in it to the trash; once there, nothing happens again."""
+def trash(ctx: Context, account: str, node_id: str, seen: int | None = None) -> None:
+    """Move a node with all that is in it to the trash; once there, nothing happens again.
+
+    With `seen`, a cursor, it must not have changed since, nor anything in it: raises `changed-since`.
+    """
     if node_id == ROOT:
         raise ProblemError("bad-request", "The root cannot be deleted. Delete what is in it.")
-    commit(ctx, account, lambda head: _plan_trash(ctx, head, node_id))
+    commit(ctx, account, lambda head: _plan_trash(ctx, head, node_id, seen))
 
 
-def _plan_trash(ctx: Context, head: Head, node_id: str) -> Plan[None]:
+def _plan_trash(ctx: Context, head: Head, node_id: str, seen: int | None) -> Plan[None]:
     tree = Tree(ctx, head.account)
     if tree.locator(node_id) is not None and not tree.alive(node_id):
         return Plan(None)
     node = tree.node(node_id)
     assert node.parent_id is not None  # noqa: S101 - only the root has none
+    if seen is not None and seen < head.sequence:
+        _check_unchanged(ctx, head, tree, node, seen)
     now = ctx.now_ms()
     key = rows.trash_key(head.account, now, node_id)
     gone = replace(node, sequence=head.sequence + 1)
@@ -151,3 +158,17 @@ def _plan_trash(ctx: Context, head: Head, node_id: str) -> Plan[None]:
         update(rows.locator_key(head.account, node_id), "SET #trash = :trash", "attribute_exists(PK)", trash=key[1]),
     ]
     return Plan(None, actions, [("trash", gone)])
+
+
+def _check_unchanged(ctx: Context, head: Head, tree: Tree, node: Node, seen: int) -> None:
+    """Raises `changed-since`, also when too much has happened since to look through."""
+    _, position = rows.change_key(head.account, seen)
+    found = ctx.table.query(rows.change_key(head.account, 0)[0], after=position, limit=_LOOKED_THROUGH)
+    whole = len(found) == head.sequence - seen
+    entries = [entry["node"] for row in found for entry in row["entries"]]
+    parents = {entry["parent_id"] for entry in entries if entry["parent_id"] != ROOT}
+    tree.learn(list(parents))
+    inside = any(entry["node_id"] == node.node_id for entry in entries)
+    inside = inside or any(node.node_id in (tree.lineage(parent) or []) for parent in parents)
+    if not whole or inside:
+        raise ProblemError("changed-since", "Read the change log on, and decide again.", current=node.to_json())

@@ -150,8 +150,9 @@ class Cloud:
         body = {"parent_id": parent_id, "name": name, "if_taken": if_taken}
         return self._call("PATCH", f"/v1/nodes/{_part(node_id)}", Node, body)
 
-    def trash_node(self, node_id: str) -> None:
-        self._call("DELETE", f"/v1/nodes/{_part(node_id)}", None)
+    def trash_node(self, node_id: str, *, seen: int | None = None) -> None:
+        """`RefusedError` of kind `changed-since` when it, or something in it, changed after the cursor `seen`."""
+        self._call("DELETE", f"/v1/nodes/{_part(node_id)}", None, query={"seen": seen})
 
     def list_children(self, node_id: str, *, page: str | None = None, limit: int | None = None) -> NodePage:
         return self._call("GET", f"/v1/nodes/{_part(node_id)}/children", NodePage, query={"page": page, "limit": limit})

@@ -42,8 +42,8 @@ class Remote:
     async def move(self, node_id: str, *, parent_id: str | None = None, name: str | None = None) -> Node:
         return await self._run(lambda: self._cloud.move_node(node_id, parent_id=parent_id, name=name))
 
-    async def trash(self, node_id: str) -> None:
-        await self._run(lambda: self._cloud.trash_node(node_id))
+    async def trash(self, node_id: str, seen: int | None) -> None:
+        await self._run(lambda: self._cloud.trash_node(node_id, seen=seen))
 
     async def changes(self, after: int) -> ChangePage:
         return await self._run(lambda: self._cloud.list_changes(after))

@@ -52,7 +52,8 @@ HALTING = (OfflineError, BusyError, NotSignedInError)
 @dataclass(slots=True)
 class Outcome:
     """`uploads` and `fetches` are ready to go; `failures` are held back, by path; `touched` are folders to look at
-    again; `done` counts what was carried out; `moved` tells that a folder of this disk was moved."""
+    again; `done` counts what was carried out; `moved` tells that a folder of this disk was moved,
+    `behind` that the service refused something, so that the log may have news."""
 
     uploads: list[Upload] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Outcome:
     touched: set[str] = field(default_factory=set)
     done: int = 0
     moved: bool = False
+    behind: bool = False
 
 
 async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] = lambda _path: False) -> Outcome:
@@ -111,6 +113,7 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
     except HALTING:
         raise
     except SatchelError as error:
+        outcome.behind = outcome.behind or isinstance(error, RefusedError)
         if not (isinstance(error, RefusedError) and await _yield_place(side, operation, error)):
             outcome.failures[operation.path] = error
         return False
@@ -222,8 +225,11 @@ async def _single(side: Side, operation: Operation) -> None:
                 item = _moved(item, await side.remote.move(item.node_id, name=item.remote_name))
             await side.blocking(lambda: side.tree.put(item))
         case Trash(item=item):
+            # An upload-only folder is the master of its copy: what others put there goes along.
+            root = side.root
+            seen = await side.blocking(lambda: side.journal.roots.cursor(root.root_id)) if root.two_way else None
             try:
-                await side.remote.trash(item.node_id)
+                await side.remote.trash(item.node_id, seen)
             except RefusedError as error:
                 if error.kind != "not-found":
                     raise

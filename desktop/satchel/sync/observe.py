@@ -62,6 +62,7 @@ class _Look:
         self._disk = disk
         self._tree = tree
         self._top = top
+        self._staying: dict[str, bool] = {}
         self.seen = Observation()
 
     def anchor(self, folder: str) -> str:
@@ -139,8 +140,6 @@ class _Look:
         for lost in gone:
             if lost.kind == "folder":
                 self._walk_gone(lost)
-                if self._top is not None:
-                    self._stays(lost)
         if self._top is not None:
             self._want(where.item.node_id if where.item else self._top, folder, appeared)
 
@@ -159,6 +158,8 @@ class _Look:
             folder = waiting.pop()
             items = self._tree.children(folder.item_id)
             self.seen.dirt.under[folder.item_id] = tuple(items)
+            if self._top is not None:
+                self._stays(folder)
             waiting.extend(item for item in items if item.kind == "folder")
 
     def _want(self, node_id: str, folder: str, appeared: Iterable[Entry]) -> None:
@@ -175,13 +176,17 @@ class _Look:
 
     def _stays(self, folder: Item) -> bool:
         """Whether the service has something in a vanished folder that was never seen here."""
-        stays = False
+        known = self._staying.get(folder.item_id)
+        if known is not None:
+            return known
+        self._staying[folder.item_id] = stays = False
         for item in self._tree.in_remote_folder(folder.node_id):
             if item.state != "live":
                 continue
             news = not item.here or item.edited_there or item.parent_item != folder.item_id
             if (item.kind == "folder" and self._stays(item)) or news:
                 stays = True
+        self._staying[folder.item_id] = stays
         if stays:
             self.seen.dirt.staying.add(folder.item_id)
         return stays

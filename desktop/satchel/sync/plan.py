@@ -412,9 +412,9 @@ class _Planner:
                 if below.item_id in self._now:
                     continue
                 if below.state == "live" and below.remote_parent != folder.node_id:
-                    stays = self._world.two_way and below.edited_there
-                    dropped.insert(0, (Detach if stays else Trash)(below, join(path, below.name)))
-                waiting.append(below)
+                    dropped[:0] = self._drop(join(path, below.name), below)
+                else:
+                    waiting.append(below)
         return dropped
 
     def _settle(self, item: Item, path: str) -> None:

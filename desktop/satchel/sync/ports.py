@@ -22,7 +22,9 @@ class Remote(Protocol):
     async def move(self, node_id: str, *, parent_id: str | None = None, name: str | None = None) -> Node:
         """The node where it is now. A `name-taken` refusal carries the node that has the name as `current`."""
 
-    async def trash(self, node_id: str) -> None: ...
+    async def trash(self, node_id: str, seen: int | None) -> None:
+        """With all that is in it. `RefusedError` of kind `changed-since` when something of it changed after the cursor
+        `seen`."""
 
     async def changes(self, after: int) -> ChangePage:
         """One page; `RefusedError` of kind `cursor-too-old` when the log no longer reaches back so far."""

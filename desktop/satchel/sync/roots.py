@@ -398,6 +398,8 @@ class RootSync:
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():
             self._failures.add(path, None, error, now)
+        if outcome.behind and following is not None:
+            self._pull_at = 0.0
         self._outbox.put(outcome.uploads)
         self._dirty |= outcome.touched
         self._waiting = set(made.waiting) - waiting.blocked

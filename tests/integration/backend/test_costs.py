@@ -226,6 +226,14 @@ def _(service: Service) -> Step:
     return call(service, "DELETE", f"/v1/nodes/{service.put(name=NAME)['node_id']}", fine=204)
 
 
+@cost("trashNode, after a change elsewhere")
+def _(service: Service) -> Step:
+    node = service.put(name=NAME)
+    seen = node["sequence"]
+    service.folder("elsewhere")
+    return call(service, "DELETE", f"/v1/nodes/{node['node_id']}", query={"seen": str(seen)}, fine=204)
+
+
 @cost("listChildren of 100")
 def _(service: Service) -> Step:
     service.complete(*opened(service, 100))

@@ -66,6 +66,35 @@ def test_a_folder_cannot_go_into_itself(service: Any) -> None:
     assert kind(service.call("GET", f"/v1/nodes/{a}/content")) == "not-a-file"
 
 
+def test_a_trash_takes_nothing_along_that_its_sender_has_not_seen(service: Any) -> None:
+    folder = service.folder("f")["node"]
+    deep = service.folder("deep", parent_id=folder["node_id"])["node"]
+    other = service.folder("other")["node"]
+    path = f"/v1/nodes/{folder['node_id']}"
+    seen = service.call("GET", "/v1/account")[1]["sequence"]
+
+    def trash(seen: int) -> Any:
+        return service.call("DELETE", path, query={"seen": str(seen)})
+
+    service.put(name="new.txt", parent_id=deep["node_id"])
+    refused = trash(seen)
+    assert (refused[0], kind(refused)) == (409, "changed-since")
+    seen = service.call("GET", "/v1/account")[1]["sequence"]
+    service.call("PATCH", f"/v1/nodes/{other['node_id']}", {"name": "another"})
+    assert kind(trash(seen - 1)) == "changed-since"
+    assert trash(seen)[0] == 204, "a change elsewhere is no reason"
+    assert trash(seen)[0] == 204, "once there, nothing happens again"
+
+
+def test_a_trash_that_has_not_seen_very_much_is_refused(service: Any) -> None:
+    folder = service.folder("f")["node"]
+    seen = service.call("GET", "/v1/account")[1]["sequence"]
+    for number in range(101):
+        service.folder(f"{number}")
+    reply = service.call("DELETE", f"/v1/nodes/{folder['node_id']}", query={"seen": str(seen)})
+    assert kind(reply) == "changed-since"
+
+
 def test_what_is_in_a_trashed_folder_cannot_be_reached(service: Any) -> None:
     folder = service.folder("a")["node"]["node_id"]
     file = service.put(parent_id=folder)["node_id"]

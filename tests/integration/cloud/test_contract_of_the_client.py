@@ -47,7 +47,7 @@ CALLS = {
         call(ID, parent_id="root"),
         call(ID, parent_id=OTHER, name="b", if_taken="rename"),
     ],
-    "trashNode": [call(ID)],
+    "trashNode": [call(ID), call(ID, seen=2**53 - 1)],
     "listChildren": [call("root"), call(ID, page=PAGE, limit=150)],
     "getContent": [call(ID)],
     "listChanges": [call(0), call(2**53 - 1, limit=1)],

@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 
 from satchel.core.errors import LocalFileError, OfflineError
+from satchel.core.model import Node
 from satchel.core.names import here_problem
 from two_way_world import Together
 
@@ -133,6 +134,24 @@ def test_a_new_file_outlives_the_delete_of_its_folder(both, maker):
     writer.disk.write("f/new.txt", "new")
     deleter.disk.delete("f")
     assert both.settle() == {"f": None, "f/new.txt": b"new"}
+
+
+def test_a_delete_takes_nothing_along_that_it_has_not_seen(both):
+    anna, _ = both
+    anna.disk.write("f/old.txt", "old")
+    both.settle()
+    anna.disk.delete("f")
+    trash = both.remote.trash
+
+    async def just_after_another(node_id, seen):
+        both.remote.trash = trash
+        folder = both.remote.node("f")
+        both.remote.put(Node("n" * 32, folder.node_id, "new", "folder", 0))
+        await trash(node_id, seen)
+
+    both.remote.trash = just_after_another
+    anna.run()
+    assert both.settle() == {"f": None, "f/new": None}
 
 
 def test_a_file_and_a_folder_of_one_name(both):
