@@ -38,9 +38,10 @@ contract: $(VENV)/.dev
 	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
 
 bench: $(VENV)/.bench
-	@.ci/system-packages test
+	@.ci/system-packages bench
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.app
+	$(BIN)/python -m tests.bench.sync
 	$(BIN)/python -m tests.bench.wire
 	$(BIN)/python -m tests.bench.wire.control
 

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tests.bench.measure import BenchError
 
@@ -49,13 +51,13 @@ def send(peer: str, endpoint: str, folder: Path, prefix: str) -> list[str]:
     """`prefix` is where in the peer's bucket: nobody finds there what an earlier run sent."""
     if peer == S5CMD:
         return [*_s5cmd(endpoint), "cp", f"{folder}/", f"s3://{S5CMD}/{prefix}/"]
-    return [*_rclone("copy", endpoint), str(folder), f"bench:{RCLONE}/{prefix}", "--no-traverse", "--no-check-dest"]
+    return [*rclone("copy", endpoint), str(folder), f"bench:{RCLONE}/{prefix}", "--no-traverse", "--no-check-dest"]
 
 
 def fetch(peer: str, endpoint: str, bucket: str, key: str, dest: Path) -> list[str]:
     if peer == S5CMD:
         return [*_s5cmd(endpoint), "cp", f"s3://{bucket}/{key}", str(dest)]
-    return [*_rclone("copyto", endpoint), f"bench:{bucket}/{key}", str(dest), "--multi-thread-streams", "8"]
+    return [*rclone("copyto", endpoint), f"bench:{bucket}/{key}", str(dest), "--multi-thread-streams", "8"]
 
 
 def make_bucket(server: Server, name: str, *, versions: bool = False) -> None:
@@ -72,18 +74,24 @@ def empty_bucket(server: Server, name: str, *, versions: bool = False) -> None:
 
 def timed(command: list[str], server: Server) -> Run:
     """Raises `BenchError` when it does not end well."""
-    watched = [sys.executable, "-I", "-S", str(_WATCH), *command]
-    done = subprocess.run(watched, env=_environment(server), capture_output=True, timeout=LIMIT_S, check=False)
-    said = json.loads(done.stdout or b'{"code": 1}')
-    if said["code"]:
-        raise BenchError(f"{Path(command[0]).name} ended {said['code']}: {done.stderr.decode(errors='replace')[-600:]}")
+    said = watched(command, environment(server))
     told = json.loads(said["said"]) if command[0] == sys.executable else {}
     own = {field.name: told[field.name] for field in fields(Run) if field.name in told.keys() - said.keys()}
     return Run(said["seconds"], said["cpu_s"], said["peak_mb"], **own)
 
 
+def watched(command: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What `watch.py` says of a command. Raises `BenchError` when it does not end well."""
+    watch = [sys.executable, "-I", "-S", str(_WATCH), *command]
+    done = subprocess.run(watch, env=environment, capture_output=True, timeout=LIMIT_S, check=False)
+    said: dict[str, Any] = json.loads(done.stdout or b'{"code": 1}')
+    if said["code"]:
+        raise BenchError(f"{Path(command[0]).name} ended {said['code']}: {done.stderr.decode(errors='replace')[-600:]}")
+    return said
+
+
 def _do(command: list[str], server: Server) -> None:
-    done = subprocess.run(command, env=_environment(server), capture_output=True, timeout=LIMIT_S, check=False)
+    done = subprocess.run(command, env=environment(server), capture_output=True, timeout=LIMIT_S, check=False)
     if done.returncode and b"no object found" not in done.stderr:
         raise BenchError(done.stderr.decode(errors="replace")[-600:])
 
@@ -93,8 +101,8 @@ def _s5cmd(endpoint: str) -> list[str]:
     return [str(binary(S5CMD)), "--no-verify-ssl", "--endpoint-url", endpoint]
 
 
-def _rclone(verb: str, endpoint: str) -> list[str]:
-    """Tuned: as many transfers as its manual asks for with many small files, nothing listed or compared before."""
+def rclone(verb: str, endpoint: str) -> list[str]:
+    """How its command begins. Tuned: as many transfers as its manual asks for with many small files."""
     return [
         str(binary(RCLONE)), verb, "--config", os.devnull, "--s3-provider", "Other", "--s3-endpoint", endpoint,
         "--s3-access-key-id", ACCESS_KEY, "--s3-secret-access-key", SECRET_KEY, "--s3-region", REGION,
@@ -103,7 +111,7 @@ def _rclone(verb: str, endpoint: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment(server: Server) -> dict[str, str]:
+def environment(server: Server) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

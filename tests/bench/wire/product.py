@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import keyring
-from keyring.backend import KeyringBackend
+from tests.bench.file_keyring import FileKeyring
 
 from satchel.cli import main as satchel
 from satchel.cloud.http import Http, Reply
@@ -111,30 +111,6 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 
 def seconds(spans: Sequence[Span]) -> float:
     return sum(ended - began for began, ended in spans)
-
-
-class FileKeyring(KeyringBackend):
-    """What stands for the system's keyring here: a home stays signed in, and no keyring is asked."""
-
-    priority = 1.0
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self._file = file
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self._read().get(f"{service} {username}")
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self._file.write_text(json.dumps(self._read() | {f"{service} {username}": password}))
-
-    def delete_password(self, service: str, username: str) -> None:
-        kept = self._read()
-        kept.pop(f"{service} {username}", None)
-        self._file.write_text(json.dumps(kept))
-
-    def _read(self) -> dict[str, str]:
-        return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
 
 
 def main(home: Path, late: float, words: Sequence[str]) -> int:

@@ -1,0 +1,1 @@
+"""Keeping 100,000 files in step, beside rclone and Syncthing."""
