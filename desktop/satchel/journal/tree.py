@@ -141,9 +141,10 @@ class Tree:
 
     def differing(self) -> list[Item]:
         """Items that are not `dirty` though their halves differ: none, unless there is a bug or a lost write."""
+        # With the plus the whole table is read as it lies: three times faster than row by row through an index.
         sql = (
             f"SELECT {', '.join('i.' + column for column in _COLUMNS.split(', '))} FROM item i "  # noqa: S608
-            "LEFT JOIN item p ON p.item_id = i.parent_item WHERE i.root_id = ? AND NOT i.dirty "
+            "LEFT JOIN item p ON p.item_id = i.parent_item WHERE +i.root_id = ? AND NOT i.dirty "
             "AND i.state != 'intended' AND (i.state = 'trashed' OR i.parent_item = ? OR i.name != i.remote_name "
             "OR (i.kind = 'file' AND i.revision_id IS NOT i.synced_revision) "
             "OR (i.parent_item != '' AND p.node_id IS NOT i.remote_parent))"

@@ -8,7 +8,7 @@ import pytest
 
 from satchel.core.errors import JournalError
 from satchel.core.model import SavedLink, StoredUpload, TransferState, UploadRequest
-from satchel.journal import Item, Journal, WatchedRoot, database
+from satchel.journal import Item, Journal, Tree, WatchedRoot, database
 from satchel.journal import uploads as journal_uploads
 
 
@@ -199,6 +199,19 @@ def test_a_journal_of_the_first_format_goes_on_in_this_one(path):
     assert again.execute("SELECT * FROM setting").fetchall() == [("device", "d")]
     assert again.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
     again.close()
+
+
+@pytest.mark.parametrize("read", [lambda tree: tree.stamps("f"), Tree.count_files])
+def test_a_scan_and_a_count_read_no_more_than_they_need(path, read):
+    """One index holds it all: a row looked up for each of 100,000 files takes three times as long, or twenty times."""
+    journal = Journal(path)
+    asked: list[str] = []
+    journal._database._connection.set_trace_callback(asked.append)
+    read(journal.tree("r"))
+    journal._database._connection.set_trace_callback(None)
+    [way] = journal._database.read(f"EXPLAIN QUERY PLAN {asked[0]}")
+    assert "USING COVERING INDEX" in way[-1]
+    journal.close()
 
 
 def test_a_file_is_compared_with_its_newest_revision_and_may_go_back_to_an_older_one(journal):
