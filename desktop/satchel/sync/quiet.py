@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-CLOSED = 1.2
-"""Seconds to wait after the writer has closed the file."""
+CLOSED = 0.3
+"""Seconds to wait after the writer has closed the file: what is saved goes within a second. A writer that comes back
+sooner, or changes the file while it is sent, is given more time from then on."""
 
 OPEN = 2.0
 """Seconds to wait when nobody said so, or when it was written to before."""

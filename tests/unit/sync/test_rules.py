@@ -13,6 +13,7 @@ from satchel.sync.failures import Failures
 from satchel.sync.operations import Detour, MakeFolder, Move, Trash
 from satchel.sync.order import order
 from satchel.sync.quiet import CLOSED, MISSING, OPEN, Quiet
+from satchel.sync.roots import DEBOUNCE
 from satchel.sync.rules import admit, is_mass_delete
 from sync_world import FakeClock, FakeIds
 
@@ -131,6 +132,15 @@ def test_a_closed_file_waits_less_until_it_is_written_again():
     assert quiet.left("a", (2, 2), 0.0, 11.0) >= OPEN
     quiet.closed("a", 11.0)
     assert quiet.left("a", (2, 2), 0.0, 11.0) >= OPEN
+
+
+def test_a_saved_file_goes_within_a_second_and_one_that_grows_all_the_time_does_not():
+    saved, growing = Quiet(), Quiet()
+    saved.closed("a", DEBOUNCE)
+    assert DEBOUNCE + saved.left("a", (1, 1), 0.0, DEBOUNCE) < 0.75
+    for tenth in range(200):
+        growing.closed("log", tenth / 10)
+        assert growing.left("log", (tenth, tenth), 0.0, tenth / 10) > 0
 
 
 def test_a_slow_writer_gets_twice_its_longest_pause():
