@@ -68,11 +68,15 @@ class _Order:
         self._operations = list(operations)
         self._items = items
         self._refused = refused
+        # A plan may have 100,000 operations, and a set takes 200 bytes: they are shared where they are the same.
         self._needs: list[set[int]] = [set() for _ in operations]
         # What another has to have left: its place, or on this disk also a folder. A detour is enough for these.
-        self._for_leaving: list[set[int]] = [set() for _ in operations]
+        self._for_leaving: dict[int, set[int]] = {}
         self._connect()
-        self._all = [needs | leaving for needs, leaving in zip(self._needs, self._for_leaving, strict=True)]
+        self._all = [
+            needs | self._for_leaving[index] if index in self._for_leaving else needs
+            for index, needs in enumerate(self._needs)
+        ]
         self._blocked = [set(needed) for needed in self._all]
         self._followers: dict[int, list[int]] = {}
         for index, needed in enumerate(self._all):
@@ -80,7 +84,8 @@ class _Order:
                 self._followers.setdefault(other, []).append(index)
         self._ready = [(self._rank(index), index) for index, blocked in enumerate(self._blocked) if not blocked]
         heapq.heapify(self._ready)
-        self._done: dict[int, set[int]] = {}  # operation -> its steps, a detour first
+        self._done: dict[int, tuple[int, ...]] = {}  # operation -> its steps, a detour first
+        self._befores: dict[frozenset[int], frozenset[int]] = {}
         self._left_out: set[int] = set()
         self._untied: set[int] = set()
 
@@ -91,7 +96,7 @@ class _Order:
             if not self._ready:
                 index = self._tied(remaining)
                 steps.append(Step(self._detour(index), self._steps_before(index)))
-                self._done[index] = {len(steps) - 1}
+                self._done[index] = (len(steps) - 1,)
                 self._release(index, left_only=True)
                 continue
             _, index = heapq.heappop(self._ready)
@@ -100,15 +105,13 @@ class _Order:
                 self._left_out.add(index)
             else:
                 steps.append(Step(self._operations[index], self._steps_before(index)))
-                self._done.setdefault(index, set()).add(len(steps) - 1)
+                self._done[index] = (*self._done.get(index, ()), len(steps) - 1)
             self._release(index)
         return steps
 
     def _steps_before(self, index: int) -> frozenset[int]:
-        before = set(self._done.get(index, ()))
-        for other in self._all[index]:
-            before |= self._done.get(other, set())
-        return frozenset(before)
+        before = frozenset(step for one in (index, *self._all[index]) for step in self._done.get(one, ()))
+        return self._befores.setdefault(before, before)
 
     def _release(self, index: int, *, left_only: bool = False) -> None:
         for follower in self._followers.get(index, ()):
@@ -130,7 +133,7 @@ class _Order:
                     self._after(index, relocates.get(operation.item.item_id))
                 for place in _needed(operation):
                     if frees.get(place, index) != index:
-                        self._for_leaving[index].add(frees[place])
+                        self._after(index, frees[place], leaving=True)
             before = operation.before if isinstance(operation, Move | Settle | MoveHere) else operation.item
             for above in self._chain(before.parent_item):
                 # What is kept, or trashed on its own, leaves a folder before the folder goes.
@@ -167,8 +170,12 @@ class _Order:
                 return
 
     def _after(self, index: int, other: int | None, *, leaving: bool = False) -> None:
-        if other is not None and other != index:
-            (self._for_leaving if leaving else self._needs)[index].add(other)
+        if other is None or other == index:
+            return
+        if leaving:
+            self._for_leaving.setdefault(index, set()).add(other)
+        else:
+            self._needs[index].add(other)
 
     def _chain(self, item_id: str) -> Iterator[Item]:
         while item_id != TOP and (item := self._items.get(item_id)) is not None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from satchel.disk import Entry, read_marker
 from satchel.journal import Item, Journal
 from satchel.sync import add_root, check_root
 from satchel.sync.failures import Failures
-from satchel.sync.operations import Detour, MakeFolder, Move, Trash
+from satchel.sync.operations import Detour, MakeFolder, Move, Trash, Upload
 from satchel.sync.order import order
 from satchel.sync.quiet import CLOSED, MISSING, OPEN, Quiet
 from satchel.sync.roots import DEBOUNCE
@@ -208,3 +210,17 @@ def test_what_depends_on_a_refused_operation_is_left_out():
     old, new = folder("1", "a"), folder("2", "a")
     steps = order([MakeFolder(new, "a"), Trash(old, "a"), MakeFolder(folder("3", "b"), "b")], {"1": old}, {"1"})
     assert [step.operation.path for step in steps] == ["b"]
+
+
+def test_ordering_the_files_of_a_large_new_folder_takes_little_memory():
+    top = Item("f", "", "new", "folder", "F", "root", "new", state="intended")
+    files = [Item(f"{n:032x}", "f", str(n), "file", f"{n:032x}", "F", str(n), state="intended") for n in range(5000)]
+    uploads = [Upload(file, f"new/{file.name}", Entry(file.name, "file", 1, 1, 1)) for file in files]
+    tracemalloc.start()
+    try:
+        steps = order([MakeFolder(top, "new"), *uploads], {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [step.after for step in steps] == [frozenset(), *[frozenset({0})] * len(files)]
+    assert peak / len(files) < 1000
