@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.bench.display import xvfb
 from tests.bench.measure import BenchError
 from tests.bench.startup import FIRST_FRAME
 from tests.bench.wire import contenders
+from tests.bench.wire.contenders import Run
 
 from . import process
 from .ground import MODES, Ground
 from .peers import Syncthing
-from .subject import Engine, until
+from .subject import Engine, Subject, until
 
 FOLDERS = 10_000
 """For the start of watching."""
@@ -52,40 +54,36 @@ class Result:
 
 
 def no_op_pass(ground: Ground) -> Result:
-    """All is in step and everything runs: look at everything once."""
+    """All is in step, and Satchel and Syncthing run: look at everything once."""
+    syncthing, rclone = ground.syncthing, ground.rclone
     with ExitStack() as running:
         engines = {mode: running.enter_context(subject.running()) for mode, subject in ground.subjects.items()}
         for engine in engines.values():
             engine.settled()
-        runs: dict[str, tuple[int, Callable[[], object]]] = {
-            _satchel(mode): (engine.pid, lambda engine=engine: engine.call("sync_once"))  # type: ignore[misc] # bound
+        runs: dict[str, Callable[[], Run]] = {
+            _satchel(mode): partial(_asked, engine.pid, partial(engine.call, "sync_once"))
             for mode, engine in engines.items()
         }
-        syncthing = ground.syncthing
+        runs["rclone sync --size-only, disk"] = rclone.to_disk
+        runs["rclone sync --size-only, S3"] = rclone.to_s3
         if isinstance(syncthing, Syncthing):
-            runs["Syncthing, rescan"] = syncthing.pid, syncthing.rescan
+            runs["Syncthing, rescan"] = partial(_asked, syncthing.pid, syncthing.rescan)
         time.sleep(SETTLE_S)
         measures = _in_turn(runs, ground.runs)
-    result = Result(f"no-op pass over {ground.files:,} files, all running", measures)
-    return _compared(result, measures[: len(MODES)], measures[len(MODES) :], syncthing)
+    said = _ratios(measures[: len(MODES)], measures[len(MODES) + 1 :], " (goal 0.35)")
+    if isinstance(syncthing, BenchError):
+        said.append(f"Syncthing: not measured: {syncthing}")
+    return Result(f"no-op pass over {ground.files:,} files", measures, said)
 
 
 def no_op_command(ground: Ground) -> Result:
-    """All is in step and nothing runs: one command that looks at everything."""
-    measures = [Measure(_satchel(mode, "satchel sync --once")) for mode in MODES]
-    measures += [Measure("rclone sync --size-only, S3"), Measure("rclone sync --size-only, disk")]
-    rclone = ground.rclone
-    for number in range(ground.runs + 1):
-        for measure, subject in zip(measures, ground.subjects.values(), strict=False):
-            said = contenders.watched(subject.command("sync", "--once"), subject.environment)
-            if number:
-                _add(measure, said["seconds"], said["cpu_s"], said["peak_mb"])
-        for measure, run in zip(measures[len(MODES) :], (rclone.to_s3, rclone.to_disk), strict=True):
-            took = run()
-            if number:
-                _add(measure, took.seconds, took.cpu_s, took.peak_mb)
-    result = Result(f"no-op pass over {ground.files:,} files, one command", measures)
-    return _compared(result, measures[: len(MODES)], measures[len(MODES) : -1])
+    """All is in step and nothing runs: Satchel starts, looks at everything once and ends, as rclone does."""
+    runs: dict[str, Callable[[], Run]] = {
+        _satchel(mode, "satchel sync --once"): partial(_commanded, subject) for mode, subject in ground.subjects.items()
+    }
+    measures = _in_turn(runs | {"rclone sync --size-only, S3": ground.rclone.to_s3}, ground.runs)
+    said = _ratios(measures[: len(MODES)], measures[len(MODES) :])
+    return Result(f"no-op pass over {ground.files:,} files by one command, nothing running before", measures, said)
 
 
 def one_change(ground: Ground) -> Result:
@@ -148,11 +146,11 @@ def watch_start(ground: Ground) -> Result:
     command = [sys.executable, "-m", "tests.bench.sync.watching", str(top), last]
     measure = Measure("Satchel")
     for _ in range(ground.runs):
-        said = contenders.watched(command, os.environ)
-        told = json.loads(said["said"])
+        run, words = contenders.watched(command, os.environ)
+        told = json.loads(words)
         if told["problem"]:
             raise BenchError(told["problem"])
-        _add(measure, told["heard_s"], said["cpu_s"], said["peak_mb"])
+        _add(measure, told["heard_s"], run.cpu_s, run.peak_mb)
     return Result(f"watching {FOLDERS:,} folders, until a change in the last is heard of", [measure], ["goal 2 s"])
 
 
@@ -176,12 +174,12 @@ def idle(ground: Ground) -> Result:
 
 
 ROWS: dict[str, Callable[[Ground], Result]] = {
-    "watch-start": watch_start,
-    "first-scan": first_scan,
     "no-op-pass": no_op_pass,
     "no-op-command": no_op_command,
     "one-change": one_change,
     "idle": idle,
+    "first-scan": first_scan,
+    "watch-start": watch_start,
 }
 
 
@@ -209,29 +207,36 @@ def _add(measure: Measure, seconds: float, cpu_s: float, memory_mb: float | None
         measure.memory_mb.append(memory_mb)
 
 
-def _in_turn(runs: dict[str, tuple[int, Callable[[], object]]], count: int) -> list[Measure]:
-    """`count` of each, one after the other so that noise meets all, after one of each that is not counted. The process
-    that does the work is looked at, whoever asks for it."""
+def _in_turn(runs: dict[str, Callable[[], Run]], count: int) -> list[Measure]:
+    """`count` of each, one after the other so that noise meets all, after one of each that is not counted."""
     measures = {who: Measure(who) for who in runs}
     for number in range(count + 1):
-        for who, (pid, run) in runs.items():
-            used, began = process.cpu_s(pid), time.perf_counter()
-            run()
-            took = time.perf_counter() - began
+        for who, run in runs.items():
+            took = run()
             if number:
-                _add(measures[who], took, process.cpu_s(pid) - used, process.memory_mb(pid))
+                _add(measures[who], took.seconds, took.cpu_s, took.peak_mb)
     return list(measures.values())
 
 
-def _compared(result: Result, satchel: Sequence[Measure], peers: Sequence[Measure], missing: object = None) -> Result:
-    """With Satchel's part of each peer's time, which is to be 0.35 at most."""
-    for one in satchel:
-        for peer in peers:
-            ratio = statistics.median(one.seconds) / statistics.median(peer.seconds)
-            result.said.append(f"{one.who} / {peer.who} {ratio:.2f} (goal 0.35)")
-    if isinstance(missing, BenchError):
-        result.said.append(f"Syncthing: not measured: {missing}")
-    return result
+def _asked(pid: int, ask: Callable[[], object]) -> Run:
+    """What it costs a running process to do what `ask` returns from."""
+    used, began = process.cpu_s(pid), time.perf_counter()
+    ask()
+    took = time.perf_counter() - began
+    return Run(took, process.cpu_s(pid) - used, process.peak_mb(pid))
+
+
+def _commanded(subject: Subject) -> Run:
+    return contenders.watched(subject.command("sync", "--once"), subject.environment)[0]
+
+
+def _ratios(satchel: Sequence[Measure], peers: Sequence[Measure], goal: str = "") -> list[str]:
+    """Satchel's part of each peer's time."""
+    return [
+        f"{one.who} / {peer.who} {statistics.median(one.seconds) / statistics.median(peer.seconds):.2f}{goal}"
+        for one in satchel
+        for peer in peers
+    ]
 
 
 def _while_idle(pids: dict[str, int], seconds: float) -> list[Measure]:

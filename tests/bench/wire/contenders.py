@@ -7,10 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from tests.bench.measure import BenchError
 
@@ -74,20 +73,20 @@ def empty_bucket(server: Server, name: str, *, versions: bool = False) -> None:
 
 def timed(command: list[str], server: Server) -> Run:
     """Raises `BenchError` when it does not end well."""
-    said = watched(command, environment(server))
-    told = json.loads(said["said"]) if command[0] == sys.executable else {}
-    own = {field.name: told[field.name] for field in fields(Run) if field.name in told.keys() - said.keys()}
-    return Run(said["seconds"], said["cpu_s"], said["peak_mb"], **own)
+    run, words = watched(command, environment(server))
+    told = json.loads(words) if command[0] == sys.executable else {}
+    own = {name: told[name] for name in ("sent", "calls", "calls_s", "service_s", "waited_s") if name in told}
+    return replace(run, **own)
 
 
-def watched(command: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """What `watch.py` says of a command. Raises `BenchError` when it does not end well."""
+def watched(command: list[str], environment: Mapping[str, str]) -> tuple[Run, str]:
+    """What a command took, and what it said. Raises `BenchError` when it does not end well."""
     watch = [sys.executable, "-I", "-S", str(_WATCH), *command]
     done = subprocess.run(watch, env=environment, capture_output=True, timeout=LIMIT_S, check=False)
-    said: dict[str, Any] = json.loads(done.stdout or b'{"code": 1}')
+    said = json.loads(done.stdout or b'{"code": 1}')
     if said["code"]:
         raise BenchError(f"{Path(command[0]).name} ended {said['code']}: {done.stderr.decode(errors='replace')[-600:]}")
-    return said
+    return Run(said["seconds"], said["cpu_s"], said["peak_mb"]), str(said["said"])
 
 
 def _do(command: list[str], server: Server) -> None:
