@@ -2,9 +2,9 @@
 
 Satchel is `satchel ...` of a signed-in home, with an upload-only folder and with a two-way one, and the service is what
 the templates deploy onto the local cloud. rclone compares the same files with what the benchmarks' S3 server has, and
-with a copy on the same disk; Syncthing watches them. Nearly all of Satchel's files were never sent: they were entered
-into its journal as if they had been, for the emulator would take an hour for them. Medians; the goals are printed and
-never asserted.
+with a copy on the same disk; Syncthing watches them. All files are in memory where the system has a folder for that.
+Nearly all of Satchel's were never sent: they were entered into its journal as if they had been, for the emulator would
+take an hour for them. Medians; the goals are printed and never asserted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # engines and cloud must not outlive us
     results: list[Result] = []
     failed = False
-    with tempfile.TemporaryDirectory(prefix="satchel-bench-") as at, ExitStack() as stack:
+    memory = Path("/dev/shm")
+    where = memory if memory.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="satchel-bench-", dir=where) as at, ExitStack() as stack:
         ground = Ground(Path(at), asked.files, asked.runs, asked.idle, stack)
         for name in asked.names or rows.ROWS:
             try:
