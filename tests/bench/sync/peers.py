@@ -25,23 +25,26 @@ PREFIX = "in-step"
 
 
 class Rclone:
-    """A folder and its copy, on S3 and on this disk."""
+    """A folder and its copies, on this disk and on S3; each is made when it is first asked for."""
 
     def __init__(self, server: Server, folder: Path) -> None:
-        """Sends all of it."""
         self._server = server
         self._folder = folder
         self._copy = folder.with_name(f"{folder.name} copied")
-        contenders.make_bucket(server, S5CMD)
-        contenders.timed(contenders.send(S5CMD, server.plain, folder, PREFIX), server)
-        shutil.copytree(folder, self._copy)
-
-    def to_s3(self) -> Run:
-        """One `rclone sync --size-only`."""
-        return self._sync(f"bench:{S5CMD}/{PREFIX}")
+        self._sent = False
 
     def to_disk(self) -> Run:
+        """One `rclone sync --size-only`."""
+        if not self._copy.exists():
+            shutil.copytree(self._folder, self._copy)
         return self._sync(str(self._copy))
+
+    def to_s3(self) -> Run:
+        if not self._sent:
+            contenders.make_bucket(self._server, S5CMD)
+            contenders.timed(contenders.send(S5CMD, self._server.plain, self._folder, PREFIX), self._server)
+            self._sent = True
+        return self._sync(f"bench:{S5CMD}/{PREFIX}")
 
     def _sync(self, to: str) -> Run:
         command = [*contenders.rclone("sync", self._server.plain), "--size-only", "--fast-list", str(self._folder), to]

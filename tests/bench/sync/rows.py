@@ -208,11 +208,18 @@ def _add(measure: Measure, seconds: float, cpu_s: float, memory_mb: float | None
 
 
 def _in_turn(runs: dict[str, Callable[[], Run]], count: int) -> list[Measure]:
-    """`count` of each, one after the other so that noise meets all, after one of each that is not counted."""
+    """`count` of each, one after the other so that noise meets all, after one of each that is not counted. Who fails is
+    left out from then on."""
     measures = {who: Measure(who) for who in runs}
     for number in range(count + 1):
         for who, run in runs.items():
-            took = run()
+            if measures[who].note:
+                continue
+            try:
+                took = run()
+            except BenchError as error:
+                measures[who].note = f"not measured: {error}"
+                continue
             if number:
                 _add(measures[who], took.seconds, took.cpu_s, took.peak_mb)
     return list(measures.values())
@@ -236,6 +243,7 @@ def _ratios(satchel: Sequence[Measure], peers: Sequence[Measure], goal: str = ""
         f"{one.who} / {peer.who} {statistics.median(one.seconds) / statistics.median(peer.seconds):.2f}{goal}"
         for one in satchel
         for peer in peers
+        if one.seconds and peer.seconds
     ]
 
 

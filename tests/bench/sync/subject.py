@@ -32,7 +32,10 @@ class Home:
 
     def __init__(self, cloud: LocalCloud, at: Path) -> None:
         self.at = at
-        self.at.mkdir()
+        try:
+            self.at.mkdir()
+        except FileExistsError:
+            raise BenchError(f"making {self.at.name} failed before") from None
         self._cloud = cloud
         self._email, self._password = cloud.new_user(quota=1 << 50)
         self.satchel("login", cloud.site, "--email", self._email, "--password-stdin", said=self._password)
