@@ -411,6 +411,16 @@ def test_what_was_dropped_goes_before_what_a_folder_has(world: World) -> None:
     assert sum(ticket.done.done() for ticket in slow) < 60
 
 
+def test_what_promises_a_link_goes_before_all_that_is_left_of_a_dropped_folder(world: World) -> None:
+    world.s3.delay = 0.02
+    uploader = world.start(connections=1)
+    folder = [world.request(world.file(f"d{n}", 100), link_token=None, group="folder") for n in range(60)]
+    slow = uploader.submit_all(folder)
+    drop = uploader.submit(world.request(world.file("drop", 100), link_token="t" * 22))
+    drop.done.result(10)
+    assert sum(ticket.done.done() for ticket in slow) < 60
+
+
 @pytest.mark.parametrize(
     ("size", "stored"),
     [
