@@ -159,9 +159,10 @@ class FakeDisk:
     def reaches(self, folder: str) -> bool:
         return not folder or (folder in self.nodes and self.nodes[folder].kind == "folder")
 
-    def sha256(self, path: str) -> str:
+    def sha256(self, path: str, read: Callable[[int], None] = lambda _: None) -> str:
         if path not in self.nodes:
-            raise LocalFileError("The file is gone", path=path)
+            raise LocalFileError("The file is gone", "Nothing needs to be done.", path=path)
+        read(len(self.nodes[path].content))
         return hashlib.sha256(self.nodes[path].content).hexdigest()
 
     def root_id(self) -> str | None:

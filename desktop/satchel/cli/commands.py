@@ -133,6 +133,7 @@ def _link(engine: Any, options: argparse.Namespace, out: Output) -> int:
 
 
 _ARROWS = {"upload-only": "->", "two-way": "<->"}
+_MODES = {"upload-only": "Upload only", "two-way": "Two-way"}
 
 
 def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
@@ -146,9 +147,7 @@ def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
         out.document(row)
         out.line(f"{clean(row['path'])} is kept in step with {clean(row['remote_path'])} while Satchel runs.")
     else:
-        ids = {row["root_id"] for row in engine.call("root_list")}
-        # The engine may run in another folder than this command.
-        asked = options.dir if options.dir in ids else str(Path(options.dir).absolute())
+        asked = _root_named(engine, options.dir)
         if options.action == "confirm":
             files = engine.call("root_confirm", root_id_or_dir=asked, files=options.files)["files"]
             out.document({"confirmed": options.dir, "files": files})
@@ -157,6 +156,12 @@ def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
             engine.call("root_remove", root_id_or_dir=asked)
             out.document({"removed": options.dir})
     return EXIT_DONE
+
+
+def _root_named(engine: Any, given: str) -> str:
+    """A root's id, or the path of its folder: the engine may run in another folder than this command."""
+    ids = {row["root_id"] for row in engine.call("root_list")}
+    return given if given in ids else str(Path(given).absolute())
 
 
 def _sync(engine: Any, options: argparse.Namespace, out: Output) -> int:
@@ -182,16 +187,46 @@ def _sync(engine: Any, options: argparse.Namespace, out: Output) -> int:
     return EXIT_DONE if in_step else EXIT_FAILED
 
 
+def _verify(engine: Any, options: argparse.Namespace, out: Output) -> int:
+    from satchel.engine.status import verified  # noqa: PLC0415 - not for other commands
+
+    asked = {} if options.dir is None else {"root_id_or_dir": _root_named(engine, options.dir)}
+    rows: list[dict[str, Any]] = []
+    with out.steps() as steps, closing(engine.stream("verify", **asked)) as events:
+        for kind, value in events:
+            if kind == "result":
+                rows = value
+                continue
+            out.document({"difference" if "what" in value else "progress": value})
+            if "what" not in value:
+                far = f"files of {value['path']}, {size_text(value['size'])} read"
+                steps.far(far, value["files"], value["expected"])
+            elif not out.json:
+                where = clean("/".join(filter(None, (value["root"], value["path"]))))
+                steps.say(f"{where}: {clean(value['reason'])}. {clean(value['remedy'])}")
+    out.document(rows)
+    for row in rows:
+        out.line(f"{clean(row['path'])}: {verified(row['verified'], row['verified']['at_ms'])}")
+        if row["waiting"] and not row["verified"]["ok"]:
+            out.line(f"  {row['waiting']} wait to be brought in step: verify again after that")
+    return EXIT_DONE if all(row["verified"]["ok"] for row in rows) else EXIT_FAILED
+
+
 def _status(engine: Any, options: argparse.Namespace, out: Output) -> int:
     del options
+    import time  # noqa: PLC0415
+
     found = engine.call("status")
     out.document(found)
+    now_ms = int(time.time() * 1000)
     out.line(clean(found["headline"]))
     if found["account"]["state"] == "signed_in":
         out.line(_who(found["account"]))
     for root in found["roots"]:
         state = root["state"].replace("_", " ")
-        out.line(f"{clean(root['path'])} {_ARROWS[root['mode']]} {clean(root['remote_path'])}: {state}")
+        waiting = f", {root['waiting']:,} waiting" if root["waiting"] else ""
+        out.line(f"{clean(root['path'])} {_ARROWS[root['mode']]} {clean(root['remote_path'])}: {state}{waiting}")
+        out.line(f"  {_MODES[root['mode']]}. {', '.join(_looks(root, now_ms))}.")
         for held in root["held"]:
             out.line(f"  {clean(held['path'])}: {clean(held['reason'])}. {clean(held['remedy'])}")
     for row in found["transfers"]:
@@ -200,6 +235,19 @@ def _status(engine: Any, options: argparse.Namespace, out: Output) -> int:
     for notice in found["notices"]:
         out.line(f"{notice['title']}. {notice['detail']}")
     return EXIT_DONE
+
+
+def _looks(root: dict[str, Any], now_ms: int) -> list[str]:
+    """When all of a root was looked at last, and when every byte."""
+    from satchel.engine.status import verified, when  # noqa: PLC0415 - not for other commands
+
+    scan, found = root["last_full_scan_ms"], root["verified"]
+    return [
+        f"Looked through whole {when(scan, now_ms)}" if scan is not None else "Not looked through whole yet",
+        verified(found, now_ms).replace("V", "v", 1)
+        if found
+        else "never verified: `satchel verify` compares every byte",
+    ]
 
 
 def _limit(engine: Any, options: argparse.Namespace, out: Output) -> int:
@@ -281,6 +329,6 @@ def _who(account: dict[str, Any]) -> str:
 
 _COMMANDS = {
     "put": _put, "get": _get, "ls": _ls, "mkdir": _mkdir, "mv": _mv, "rm": _rm, "link": _link, "root": _root,
-    "sync": _sync, "status": _status, "limit": _limit, "diagnose": _diagnose, "login": _login, "logout": _logout,
-    "whoami": _whoami,
+    "sync": _sync, "verify": _verify, "status": _status, "limit": _limit, "diagnose": _diagnose, "login": _login,
+    "logout": _logout, "whoami": _whoami,
 }  # fmt: skip

@@ -61,6 +61,9 @@ class Steps:
         if not self._out.json:
             self._out.line(line, err=True)
 
+    def far(self, doing: str, done: int, total: int) -> None:
+        """How far it is, for a bar; nothing where there is none."""
+
 
 class StepBar(Steps):
     """One bar below the lines that matter; what only tells of progress comes and goes beside it."""
@@ -108,6 +111,10 @@ class StepBar(Steps):
                 count=count,
                 description=text.rpartition(" (")[0] or text,
             )
+
+    def far(self, doing: str, done: int, total: int) -> None:
+        text = self._escape(clean(doing))
+        self._progress.update(self._task, total=total, completed=done, count=f"{done:,} of {total:,}", description=text)
 
 
 class Progress:

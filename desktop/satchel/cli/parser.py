@@ -83,6 +83,8 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
     sure.add_argument("dir", metavar="DIR")
     sure.add_argument("--files", type=_amount, metavar="N", help="only if it is so many files")
     add("sync", "Keep the folders in step").add_argument("--once", action="store_true", help="until they are, then end")
+    check = add("verify", "Compare every byte of the folders with what the service has, and change nothing")
+    check.add_argument("dir", nargs="?", metavar="DIR", help="this folder only (else all)")
     add("status", "Say what is going on")
     limit = add("limit", "Say, or set, how fast bytes may go, for this computer and from now on")
     for way, words in (("--up", "sending"), ("--down", "fetching")):

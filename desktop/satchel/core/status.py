@@ -65,8 +65,48 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What a look at every byte of a root found: `files` are on both sides, `size` bytes were read of them, `equal` of
+    them are the same. All else counts files and folders; `held` could not be compared. `ok` says that nothing differs
+    which this kind of root keeps in step."""
+
+    at_ms: int
+    seconds: float
+    files: int = 0
+    size: int = 0
+    equal: int = 0
+    differing: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    held: int = 0
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """How far a look at every byte is; `path` is the root's, `expected` how many files it is thought to have."""
+
+    path: str
+    files: int
+    expected: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not equal on both sides, with its path in the root; a folder's ends with a slash."""
+
+    root: str
+    path: str
+    what: Literal["differing", "only_here", "only_there", "held"]
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class RootRow:
-    """`deletions` are files that would be deleted but wait for a person's word, because they are so many."""
+    """`deletions` are files that would be deleted but wait for a person's word, because they are so many; `verified`
+    is the last look at every byte."""
 
     root_id: str
     path: str
@@ -77,6 +117,7 @@ class RootRow:
     held: tuple[Held, ...] = ()
     last_full_scan_ms: int | None = None
     deletions: int = 0
+    verified: Verified | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +131,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a face shows. Active transfers come first, then newest first; at most 200 rows."""
+    """Everything a face shows. Active transfers come first, then newest first; at most 200 rows.
+
+    `settings_set` grows whenever settings were set, by whatever face: they are to be asked for again.
+    """
 
     headline: str
     tone: Tone
@@ -101,6 +145,7 @@ class Snapshot:
     links: tuple[RecentLink, ...] = ()
     roots: tuple[RootRow, ...] = ()
     notices: tuple[Notice, ...] = ()
+    settings_set: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat as modes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +94,7 @@ class LocalDisk(Changing):
                 return False
         return True
 
-    def sha256(self, path: str) -> str:
+    def sha256(self, path: str, read: Callable[[int], None] = lambda _: None) -> str:
         where = self.absolute(path)
         digest = hashlib.sha256()
         try:
@@ -104,6 +104,7 @@ class LocalDisk(Changing):
                     raise LocalFileError("This is not a file any more", "It is looked at again.", path=where)
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
+                    read(len(chunk))
                 after = os.fstat(file.fileno())
         except OSError as error:
             raise _unreadable(error, where, "file") from error

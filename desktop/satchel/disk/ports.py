@@ -5,6 +5,7 @@ Paths are relative to the watched folder, `/`-separated; the empty path is the w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -62,8 +63,9 @@ class Disk(Protocol):
     def reaches(self, folder: str) -> bool:
         """Whether every part of the path is a real folder: a link in it would lead out of the watched folder."""
 
-    def sha256(self, path: str) -> str:
-        """Hex. `FileChangedError` when the file changed meanwhile."""
+    def sha256(self, path: str, read: Callable[[int], None] = ...) -> str:
+        """Hex. `read` hears of every few bytes, and what it raises ends it. `FileChangedError` when the file changed
+        meanwhile."""
 
     def root_id(self) -> str | None:
         """The id in the watched folder's marker; None when it is not there, e.g. because a disk is not mounted."""

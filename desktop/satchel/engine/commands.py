@@ -281,6 +281,14 @@ async def root_confirm(engine: Engine, _: Emit, root_id_or_dir: str, files: int 
     return {"files": await parts.roots.confirm(root_id_or_dir, files)}
 
 
+async def verify(engine: Engine, emit: Emit, root_id_or_dir: str | None = None) -> tuple[RootRow, ...]:
+    """Compare every byte of one folder, or of all, with what the service has, and change nothing. Emits `Verifying` and
+    each `Difference`. Raises when the service cannot be reached."""
+    parts = engine.signed_in()
+    await parts.look()
+    return await parts.roots.verify(root_id_or_dir, emit)
+
+
 async def sync_once(engine: Engine, emit: Emit) -> Snapshot:
     """Finish what was dropped, and bring all folders in step as far as it goes. Raises when the service cannot be
     reached."""
@@ -302,7 +310,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
         login, logout, whoami,
         drop, transfer_cancel, transfer_retry, transfer_pause, transfer_resume, clear_done, get,
         ls, mkdir, mv, rm, link_create, link_list, link_revoke,
-        root_add, root_list, root_remove, root_confirm, sync_once,
+        root_add, root_list, root_remove, root_confirm, verify, sync_once,
     )
 }  # fmt: skip
 

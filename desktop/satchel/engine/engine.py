@@ -53,6 +53,7 @@ class Engine:
         self._watchers: set[Callable[[Any], None]] = set()
         self._windows: set[Callable[[Any], None]] = set()
         self._last: Snapshot | None = None
+        self._settings_set = 0
         self._publisher: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
 
@@ -118,6 +119,7 @@ class Engine:
     async def change_settings(self, values: dict[str, Any]) -> settings.Settings:
         self.settings = await asyncio.to_thread(settings.change, settings_file(self.home), values)
         self._keep_to_limits()
+        self._settings_set += 1
         self.changed()
         return self.settings
 
@@ -181,6 +183,7 @@ class Engine:
             links=links,
             roots=parts.roots.rows() if parts else (),
             notices=self._notices(),
+            settings_set=self._settings_set,
         )
 
     def _notices(self) -> tuple[Notice, ...]:

@@ -7,8 +7,9 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from satchel.cloud import Cloud, Push
 from satchel.core.errors import RefusedError, UsageError
@@ -22,6 +23,7 @@ from satchel.transfer import Uploader
 
 from .incoming import Downloads
 from .transfers import Transfers
+from .verification import Verification
 
 T = TypeVar("T")
 
@@ -109,6 +111,7 @@ class Roots:
         self._clock = clock
         self._ids = ids
         self._on_change = on_change
+        self._verification = Verification(journal, remote, clock)
         self._syncs: dict[str, RootSync] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._push = push(self._remote_changed)
@@ -133,7 +136,7 @@ class Roots:
             await sync.close()
 
     def rows(self) -> tuple[RootRow, ...]:
-        return tuple(sync.status() for sync in self._syncs.values())
+        return tuple(self._row(root_id) for root_id in self._syncs)
 
     async def add(self, folder: str, to: str | None, *, two_way: bool = False) -> RootRow:
         root = await self._blocking(
@@ -153,7 +156,7 @@ class Roots:
         if self.resident:
             self._start(root.root_id)
         self._on_change()
-        return sync.status()
+        return self._row(root.root_id)
 
     async def remove(self, root_id_or_dir: str) -> None:
         """Forget a folder; neither side's files are touched. Raises `UsageError`."""
@@ -168,6 +171,7 @@ class Roots:
         if not self._syncs:
             self._stop_listening()
         await self._blocking(lambda: self._journal.roots.remove(root.root_id))
+        self._verification.forget(root.root_id)
         await self._uploads.give_up_left(root.root_id)
         self._on_change()
 
@@ -189,6 +193,15 @@ class Roots:
             await sync.sync_once()
         self._on_change()
         return row.deletions
+
+    async def verify(self, root_id_or_dir: str | None, emit: Callable[[Any], None]) -> tuple[RootRow, ...]:
+        """Compare every byte of one folder, or of all, and change nothing; see `Verification.run`. Raises `UsageError`
+        and what the service raises."""
+        roots = self._journal.roots.all() if root_id_or_dir is None else [self._find(root_id_or_dir)]
+        for root in roots:
+            await self._verification.run(root, emit)
+            self._on_change()
+        return tuple(self._row(root.root_id) for root in roots)
 
     async def sync_once(self) -> None:
         await asyncio.gather(*(sync.sync_once() for sync in self._syncs.values()))
@@ -228,6 +241,9 @@ class Roots:
         if root is None:
             raise UsageError("This folder is not watched", "See `satchel root list`.", path=given)
         return root
+
+    def _row(self, root_id: str) -> RootRow:
+        return replace(self._syncs[root_id].status(), verified=self._verification.last(root_id))
 
     def _made(self, root: WatchedRoot) -> RootSync:
         return RootSync(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from satchel.core.model import TransferState
 from satchel.core.status import AccountStatus, Notice, RecentLink, RootRow, Snapshot, Tone, TransferRow
@@ -23,6 +26,7 @@ def snapshot(
     links: Sequence[RecentLink],
     roots: tuple[RootRow, ...],
     notices: tuple[Notice, ...],
+    settings_set: int = 0,
 ) -> Snapshot:
     """`transfers` in the order to show; `watching` is False when folders are not kept in step by this engine."""
     active = [row for row in transfers if not row.state.final]
@@ -37,6 +41,7 @@ def snapshot(
         links=tuple(links),
         roots=roots,
         notices=notices,
+        settings_set=settings_set,
     )
 
 
@@ -47,6 +52,36 @@ def time_left(seconds: float) -> str:
     if seconds < 3600:
         return f"{round(seconds / 60)} min left"
     return f"{round(seconds / 3600)} h left"
+
+
+def clock_time(ms: int) -> str:
+    """`10:41`, where this computer is."""
+    return time.strftime("%H:%M", time.localtime(ms / 1000))
+
+
+def when(ms: int, now_ms: int) -> str:
+    """`at 10:41` today, `yesterday`, `3 days ago`."""
+    days = _day(now_ms) - _day(ms)
+    return f"at {clock_time(ms)}" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+
+
+def verified(found: Mapping[str, Any], now_ms: int) -> str:
+    """`Verified 3 days ago: 1,204 files equal` of a `Verified` as JSON, and what was not."""
+    equal = found["equal"]
+    parts = [f"{equal:,} file{'s' if equal != 1 else ''} equal"]
+    for name, words in (
+        ("differing", "different"),
+        ("only_here", "only here"),
+        ("only_there", "only online"),
+        ("held", "held back"),
+    ):
+        if found[name]:
+            parts.append(f"{found[name]:,} {words}")
+    return f"Verified {when(found['at_ms'], now_ms)}: {', '.join(parts)}"
+
+
+def _day(ms: int) -> int:
+    return date.fromtimestamp(ms / 1000).toordinal()
 
 
 def _headline(
@@ -73,13 +108,15 @@ def _headline(
 
 
 def _moving(rows: Sequence[TransferRow]) -> str:
-    up = [row for row in rows if row.direction == "up"]
-    shown = up or rows
-    files = max(1, sum(max(1, row.files - row.files_done) for row in shown))
-    rate = sum(row.rate for row in shown)
-    left = sum(row.size - row.sent_bytes for row in shown)
-    verb = "Uploading" if up else "Downloading"
-    text = f"{verb} {files} file{'s' if files != 1 else ''}"
+    up, down = (
+        sum(max(1, row.files - row.files_done) for row in rows if row.direction == way) for way in ("up", "down")
+    )
+    rate = sum(row.rate for row in rows)
+    left = sum(row.size - row.sent_bytes for row in rows)
+    what = (
+        f"Uploading {up} and downloading {down}" if up and down else f"Uploading {up}" if up else f"Downloading {down}"
+    )
+    text = f"{what} file{'s' if (down or up) != 1 else ''}"
     return f"{text} · {time_left(left / rate)}" if rate > 0 and left > 0 else text
 
 
@@ -94,7 +131,10 @@ def _watching(roots: Sequence[RootRow]) -> tuple[str, Tone]:
         return "Ready", "ok"
     if all(root.state == "paused" for root in roots):
         return "Paused", "paused"
-    return f"Watching {_named(roots)} · up to date", "ok"
+    # That is what was so when all was looked at last.
+    scans = [root.last_full_scan_ms for root in roots if root.last_full_scan_ms is not None]
+    known = f" · up to date at {clock_time(min(scans))}" if len(scans) == len(roots) else ""
+    return f"Watching {_named(roots)}{known}", "ok"
 
 
 def _named(roots: Sequence[RootRow]) -> str:

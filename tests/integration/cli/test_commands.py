@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -262,6 +264,80 @@ def test_there_may_be_nothing_to_confirm(shell: Shell) -> None:
     shell.run("root", "add", "Notes")
     for folder in ("Notes", "Elsewhere"):
         assert shell.run("root", "confirm", folder).code == 2
+
+
+def test_verify_counts_what_is_equal_and_status_remembers_it(shell: Shell) -> None:
+    shell.file("Notes/a.txt", "one")
+    shell.file("Notes/sub/b.txt", "two")
+    shell.run("root", "add", "Notes")
+    assert "never verified: `satchel verify`" in shell.run("status").out
+    shell.run("sync", "--once")
+    before = shell.account.tree()
+
+    ended = shell.run("verify")
+    assert (ended.code, ended.err, shell.account.tree()) == (0, "", before)
+    assert re.fullmatch(rf"{shell.folder}/Notes: Verified at \d\d:\d\d: 2 files equal\n", ended.out)
+    status = shell.run("status").out
+    assert f"{shell.folder}/Notes -> /Notes: in step\n  Upload only. Looked through whole at " in status
+    assert ": 2 files equal.\n" in status
+    [root] = shell.json("status")["roots"]
+    assert (root["verified"]["files"], root["verified"]["size"], root["verified"]["ok"]) == (2, 6, True)
+
+    shell.run("root", "remove", "Notes")
+    added = shell.json("root", "add", "Notes")
+    assert added["verified"] is None
+
+
+def test_verify_names_what_differs_and_ends_with_1(shell: Shell) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        shell.file(f"Notes/{name}", name)
+    root_id = shell.json("root", "add", "Notes")["root_id"]
+    shell.run("sync", "--once")
+    a = shell.folder / "Notes/a.txt"
+    stamp = a.stat()
+    a.write_text("A.TXT")
+    os.utime(a, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    (shell.folder / "Notes/b.txt").unlink()
+    shell.file("Notes/new.txt")
+
+    ended = shell.run("verify", "Notes")
+    assert ended.code == 1
+    assert f"{shell.folder}/Notes/a.txt: The content differs. " in ended.err
+    assert f"{shell.folder}/Notes/b.txt: It is online only. " in ended.err
+    assert f"{shell.folder}/Notes/new.txt: It is on this computer only. " in ended.err
+    assert ": 1 file equal, 1 different, 1 only here, 1 only online\n" in ended.out
+
+    *told, rows = shell.run("verify", root_id, "--json").documents
+    assert {one["difference"]["path"]: one["difference"]["what"] for one in told if "difference" in one} == {
+        "a.txt": "differing", "b.txt": "only_there", "new.txt": "only_here",
+    }  # fmt: skip
+    assert rows[0]["verified"] == shell.json("status")["roots"][0]["verified"]
+
+
+def test_what_is_online_only_is_no_fault_of_a_folder_that_only_uploads(shell: Shell) -> None:
+    shell.file("Notes/a.txt")
+    shell.run("root", "add", "Notes")
+    shell.run("sync", "--once")
+    [notes] = [node for node in shell.account.nodes.values() if node.name == "Notes"]
+    shell.account.add(notes.node_id, "theirs.txt")
+
+    ended = shell.run("verify")
+    assert (ended.code, ": 1 file equal, 1 only online\n" in ended.out) == (0, True)
+
+
+def test_a_folder_that_is_not_there_is_not_verified_and_stops_no_other(shell: Shell) -> None:
+    for name in ("Away", "Notes"):
+        shell.file(f"{name}/a.txt")
+        shell.run("root", "add", name)
+    shell.run("sync", "--once")
+    (shell.folder / "Away").rename(shell.folder / "elsewhere")
+
+    ended = shell.run("verify")
+    assert ended.code == 1
+    assert f"{shell.folder}/Away: The watched folder is not there. " in ended.err
+    assert "Away: Verified at" in ended.out
+    assert ": 0 files equal, 1 held back\n" in ended.out
+    assert ": 1 file equal\n" in ended.out
 
 
 # -- the account ------------------------------------------------------------------------------------------------------
