@@ -7,13 +7,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PySide6.QtCore import Property, QDateTime, QObject, QStandardPaths, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
+from PySide6.QtGui import QGuiApplication, QImage
 
 from satchel.core.errors import SatchelError
 
-from . import autostart, clipboard, limits, notify, wording
+from . import clipboard, notify, wording
+from .folders import Folders
 from .line import Engine, Line
 from .models import ShownTransfers, TransferModel
+from .preferences import Preferences
 from .promises import Promises
 from .theme import Theme
 
@@ -35,8 +37,6 @@ class Bridge(QObject):
 
     changed = Signal()
     linksChanged = Signal()  # noqa: N815 - QML's convention
-    rootsChanged = Signal()  # noqa: N815
-    settingsChanged = Signal()  # noqa: N815
     filterChanged = Signal()  # noqa: N815
     doneChanged = Signal()  # noqa: N815
     toast = Signal(str, str, bool)
@@ -57,9 +57,9 @@ class Bridge(QObject):
         self, connect: Callable[[], Engine], theme: Theme, parent: QObject | None = None, *, hidden: bool = False
     ) -> None:
         super().__init__(parent)
-        self._theme = theme
         self._snapshot = EMPTY
-        self._settings: dict[str, Any] = {}
+        self._folders = Folders(self._ask, self.toast.emit, self)
+        self._preferences = Preferences(self._ask, self.toast.emit, theme, self)
         self._model = TransferModel(self)
         self._shown = ShownTransfers(self._model, self)
         self._filter = "all"
@@ -80,7 +80,7 @@ class Bridge(QObject):
     def start(self) -> None:
         """Look for the engine; what it says comes by signals, so connect them first."""
         self._line.start()
-        self._ask("settings_get", then=self._take_settings)
+        self._preferences.read()
 
     def close(self) -> None:
         """Hang up, and end the engine when it runs in this process. May be called again."""
@@ -91,6 +91,14 @@ class Bridge(QObject):
     @Property(QObject, constant=True)
     def transfers(self) -> QObject:
         return self._shown
+
+    @Property(QObject, constant=True)
+    def folders(self) -> Folders:
+        return self._folders
+
+    @Property(QObject, constant=True)
+    def preferences(self) -> Preferences:
+        return self._preferences
 
     @Property(str, notify=filterChanged)
     def filter(self) -> str:
@@ -140,35 +148,6 @@ class Bridge(QObject):
     @Property(list, notify=linksChanged)
     def links(self) -> list[Any]:
         return list(self._snapshot["links"])
-
-    @Property(list, notify=rootsChanged)
-    def roots(self) -> list[Any]:
-        return list(self._snapshot["roots"])
-
-    @Property(list, notify=rootsChanged)
-    def held(self) -> list[Any]:
-        return [
-            {"path": item["path"] or root["path"], "reason": item["reason"], "remedy": item["remedy"]}
-            for root in self._snapshot["roots"]
-            for item in root["held"]
-        ]
-
-    @Property(str, notify=settingsChanged)
-    def themeChoice(self) -> str:  # noqa: N802 - QML's convention
-        return str(self._settings.get("theme", "system"))
-
-    @Property(bool, notify=settingsChanged)
-    def startsAtLogin(self) -> bool:  # noqa: N802 - QML's convention
-        return bool(self._settings.get("autostart", False))
-
-    @Property(bool, notify=settingsChanged)
-    def notifies(self) -> bool:
-        return bool(self._settings.get("notifications", True))
-
-    @Property(dict, notify=settingsChanged)
-    def limits(self) -> dict[str, str]:
-        """By the setting's name, in MB/s, nothing for no limit."""
-        return {name: limits.shown(self._settings.get(name, 0)) for name in ("upload_limit", "download_limit")}
 
     @Property(bool, notify=doneChanged)
     def anyDone(self) -> bool:  # noqa: N802 - QML's convention
@@ -285,14 +264,6 @@ class Bridge(QObject):
     def togglePause(self) -> None:  # noqa: N802 - QML's convention
         self._ask("resume" if self._snapshot["paused"] else "pause")
 
-    @Slot()
-    def openFolder(self) -> None:  # noqa: N802 - QML's convention
-        roots = self._snapshot["roots"]
-        if roots:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(roots[0]["path"])))
-        else:
-            self.toast.emit("No folder is watched yet", "Add one in the settings.", False)
-
     @Slot(str, str, str, str)
     def signIn(self, site: str, email: str, password: str, new_password: str) -> None:  # noqa: N802 - QML's convention
         def refused(error: SatchelError) -> None:
@@ -311,62 +282,6 @@ class Bridge(QObject):
     @Slot()
     def signOut(self) -> None:  # noqa: N802 - QML's convention
         self._ask("logout")
-
-    @Slot(QUrl, str)
-    def addRoot(self, folder: QUrl, remote: str) -> None:  # noqa: N802 - QML's convention
-        self._ask("root_add", dir=folder.toLocalFile(), to=remote or None)
-
-    @Slot(str)
-    def removeRoot(self, root_id: str) -> None:  # noqa: N802 - QML's convention
-        self._ask("root_remove", root_id_or_dir=root_id)
-
-    @Slot(str, int)
-    def confirmDeletions(self, root_id: str, files: int) -> None:  # noqa: N802 - QML's convention
-        """Delete what is gone on the other side: `files`, which is what the person was told."""
-        self._ask("root_confirm", root_id_or_dir=root_id, files=files)
-
-    @Slot(str)
-    def chooseTheme(self, choice: str) -> None:  # noqa: N802 - QML's convention
-        self._ask("settings_set", then=self._take_settings, theme=choice)
-
-    @Slot(bool)
-    def notify(self, wanted: bool) -> None:
-        self._ask("settings_set", then=self._take_settings, notifications=wanted)
-
-    @Slot(bool)
-    def startAtLogin(self, wanted: bool) -> None:  # noqa: N802 - QML's convention
-        try:
-            autostart.enable() if wanted else autostart.disable()
-        except OSError as error:
-            self.toast.emit("That could not be changed", str(error), True)
-            self.settingsChanged.emit()
-            return
-        self._ask("settings_set", then=self._take_settings, autostart=wanted)
-
-    @Slot(str, str, result=bool)
-    def setLimit(self, setting: str, text: str) -> bool:  # noqa: N802 - QML's convention
-        """`upload_limit` or `download_limit`, as typed; False, and why is told, when that is no limit."""
-        try:
-            rate = limits.read(text)
-        except ValueError as error:
-            self.toast.emit(f"“{text.strip()}” is no limit", str(error), True)
-            return False
-        if rate == self._settings.get(setting, 0):
-            self.settingsChanged.emit()  # the field shows it as it is written: nothing for 0
-            return True
-
-        def refused(error: SatchelError) -> None:
-            self._complain(error)
-            self.settingsChanged.emit()
-
-        values: dict[str, Any] = {setting: rate}
-        self._ask("settings_set", then=self._take_settings, otherwise=refused, **values)
-        return True
-
-    @Slot()
-    def readSettings(self) -> None:  # noqa: N802 - QML's convention
-        """The command line may have set some since."""
-        self._ask("settings_get", then=self._take_settings)
 
     # -- talking to the engine -----------------------------------------------------------------------------------------
 
@@ -411,11 +326,12 @@ class Bridge(QObject):
             self.doneChanged.emit()
         if old["links"] != event["links"]:
             self.linksChanged.emit()
-        if old["roots"] != event["roots"]:
-            self.rootsChanged.emit()
+        self._folders.take(event["roots"])
+        if old.get("settings_set") != event["settings_set"]:
+            self._preferences.read()
         if any(old[key] != event[key] for key in ("headline", "tone", "account", "paused", "notices")):
             self.changed.emit()
-        if self.notifies:
+        if self._preferences.notifies:
             for title, text in notify.news(old["transfers"], event["transfers"]):
                 self.news.emit(title, text)
 
@@ -423,16 +339,11 @@ class Bridge(QObject):
         """The engine ended with its process: what was shown stays, and the line looks for the next one."""
         self._snapshot = {**self._snapshot, "headline": "Starting…", "tone": "busy"}
         self.changed.emit()
-        self._ask("settings_get", then=self._take_settings)
+        self._preferences.read()
 
     def tell(self, title: str, text: str, otherwise: Callable[[str, str], None]) -> None:
         """By the desktop's notifications; `otherwise` where it has none."""
         self._aside(lambda: notify.tell(title, text), lambda done: None if done else otherwise(title, text))
-
-    def _take_settings(self, settings: dict[str, Any]) -> None:
-        self._settings = settings
-        self._theme.choose(str(settings.get("theme", "system")))
-        self.settingsChanged.emit()
 
 
 def _saved(picture: QImage, file: Path) -> bool:

@@ -60,7 +60,10 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "canResume": state is State.PAUSED,
         "canRetry": state in (State.FAILED, State.CANCELLED) and row["direction"] == "up",
         "canCopy": bool(row["link_url"]) and not gone,
-        "canMakeLink": row["origin"] == "root" and state is State.DONE and not row["link_url"],
+        "canMakeLink": row["origin"] == "root"
+        and row["direction"] == "up"
+        and state is State.DONE
+        and not row["link_url"],
         "link": row["link_url"] or "",
     }
 

@@ -31,7 +31,7 @@ class Tray(QObject):
         self._pause = self.menu.addAction("Pause")
         self._pause.triggered.connect(bridge.togglePause)
         self.menu.addAction("Open window").triggered.connect(show_window)
-        self.menu.addAction("Open folder").triggered.connect(bridge.openFolder)
+        self.menu.addAction("Open folder").triggered.connect(bridge.property("folders").open)
         self.menu.addSeparator()
         self.menu.addAction("Quit").triggered.connect(leave)
         self.icon = QSystemTrayIcon(icon, self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from satchel.core.model import TransferState
+from satchel.engine.status import verified, when
 
 State = TransferState
 _WORDS = {
@@ -57,6 +58,23 @@ def initials(email: str) -> str:
     return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
+def goes(root: dict[str, Any]) -> str:
+    """Where a watched folder goes. That it is in step is said only when it is so."""
+    if root["mode"] == "upload-only":
+        return f"Uploads to {root['remote_path']}"
+    return f"{'In' if root['state'] == 'in_step' else 'Kept in'} step with {root['remote_path']}"
+
+
+def looks(root: dict[str, Any], now_ms: int) -> str:
+    """What waits, and when all was looked at last, and every byte."""
+    scan, found = root["last_full_scan_ms"], root["verified"]
+    parts = [f"{root['waiting']:,} waiting"] if root["waiting"] else []
+    parts.append(f"Looked through whole {when(scan, now_ms)}" if scan is not None else "Not looked through whole yet")
+    if found is not None:
+        parts.append(verified(found, now_ms))
+    return " · ".join(parts)
+
+
 def detail(row: dict[str, Any]) -> str:
     """The second line of a transfer's row."""
     state, whole, sent = State(row["state"]), row["size"], row["sent_bytes"]
@@ -70,7 +88,7 @@ def detail(row: dict[str, Any]) -> str:
         return f"{files}Paused · {size_of(sent, whole)}"
     if state is not State.SENDING:
         return f"{files}{_WORDS[state]} · {size(whole)}"
-    parts = [size_of(sent, whole)]
+    parts = [size_of(sent, whole)] if row["direction"] == "up" else ["Downloading", size_of(sent, whole)]
     if row["rate"] > 0:
         parts.append(f"{size(row['rate'])}/s")
     if row["seconds_left"] is not None:

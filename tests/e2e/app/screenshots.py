@@ -36,6 +36,15 @@ ROWS = (
     row("t9", "cancelled", name="draft.key", size=7_300_000),
 )  # fmt: skip
 LINKS = [link(name) for name in ("Lisbon offsite – highlights.mp4", "site photos", "brand-kit-2026.zip")]
+NOW = int(time.time() * 1000)
+VERIFIED = {"at_ms": NOW - 3 * 86_400_000, "seconds": 41.0, "files": 1204, "size": 5_300_000_000, "equal": 1204,
+            "differing": 0, "only_here": 0, "only_there": 0, "held": 0, "ok": True}  # fmt: skip
+FOLDERS = [
+    root(
+        "/home/alice/Work", root_id="r2", remote_path="/Work", mode="two-way", verified=VERIFIED, last_full_scan_ms=NOW
+    ),
+    root(SHARE, last_full_scan_ms=NOW),
+]
 FULL = snapshot(*ROWS, headline="Uploading 26 files · 38 s left", tone="busy", links=LINKS, roots=[root(SHARE)])
 SIGNED_OUT = snapshot(
     headline="Sign in to start",
@@ -50,7 +59,7 @@ class Studio:
     def __init__(self, application: QApplication) -> None:
         self.engine = FakeEngine(FULL)
         self.app = App(application, lambda: self.engine)
-        self.until(lambda: self.app.bridge.email != "" and bool(self.app.bridge.themeChoice == "light"))
+        self.until(lambda: self.app.bridge.email != "" and bool(self.app.bridge.preferences.theme == "light"))
 
     def until(self, what: Callable[[], bool], seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
@@ -60,8 +69,8 @@ class Studio:
 
     def show(self, snapshot: dict[str, object], theme: str = "light", settings: bool = False) -> None:
         self.engine.push(snapshot)
-        self.app.bridge.chooseTheme(theme)
-        self.until(lambda: self.app.bridge.snapshot == snapshot and self.app.bridge.themeChoice == theme)
+        self.app.bridge.preferences.chooseTheme(theme)
+        self.until(lambda: self.app.bridge.snapshot == snapshot and self.app.bridge.preferences.theme == theme)
         self.app.window.setProperty("inSettings", settings)
         QTest.qWait(150)  # layouts and fonts settle over a few frames
 
@@ -78,7 +87,7 @@ def main() -> None:
     for theme in ("light", "dark"):
         studio.show(FULL, theme)
         studio.picture(folder / f"window-{theme}.png")
-        studio.show(FULL, theme, settings=True)
+        studio.show(snapshot(*ROWS, roots=FOLDERS), theme, settings=True)
         studio.picture(folder / f"settings-{theme}.png", 950, 880)
         studio.show(SIGNED_OUT, theme)
         studio.picture(folder / f"sign-in-{theme}.png", 950, 760)

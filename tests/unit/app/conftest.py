@@ -35,7 +35,7 @@ def open_app(
         app = App(qapp, lambda: engine, hidden=hidden)
         apps.append(app)
         if wait:
-            qtbot.waitUntil(lambda: app.bridge.signedIn != "starting" and app.bridge.themeChoice == "light")
+            qtbot.waitUntil(lambda: app.bridge.signedIn != "starting" and app.bridge.preferences.theme == "light")
         return app
 
     yield make

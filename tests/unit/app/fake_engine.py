@@ -64,6 +64,7 @@ def root(path: str = "/home/alice/Share", **values: Any) -> dict[str, Any]:
         "held": [],
         "last_full_scan_ms": None,
         "deletions": 0,
+        "verified": None,
     } | values
 
 
@@ -78,6 +79,7 @@ def snapshot(*transfers: dict[str, Any], **values: Any) -> dict[str, Any]:
         "links": [],
         "roots": [],
         "notices": [],
+        "settings_set": 0,
     } | values
 
 

@@ -190,8 +190,8 @@ def test_the_theme_follows_the_setting(open_app: Open, qtbot: Any) -> None:
     engine = FakeEngine()
     app = open_app(engine)
     before = app.window.color()
-    app.bridge.chooseTheme("dark")
-    qtbot.waitUntil(lambda: app.bridge.themeChoice == "dark")
+    app.bridge.preferences.chooseTheme("dark")
+    qtbot.waitUntil(lambda: app.bridge.preferences.theme == "dark")
     assert engine.asked("settings_set") == [{"theme": "dark"}]
     assert app.window.color().lightness() < before.lightness()
 
@@ -201,9 +201,9 @@ def test_starting_at_login_writes_a_desktop_entry_and_takes_it_away(
 ) -> None:
     app = open_app(FakeEngine())
     file = tmp_path / "config" / "autostart" / "satchel.desktop"
-    app.bridge.startAtLogin(True)
+    app.bridge.preferences.startAtLogin(True)
     assert f"Exec={sys.executable} -m satchel.app.main --hidden" in file.read_text()
-    app.bridge.startAtLogin(False)
+    app.bridge.preferences.startAtLogin(False)
     assert not file.exists()
     autostart.disable()
 
@@ -215,7 +215,7 @@ def test_autostart_that_cannot_be_written_is_told_and_not_set(
     app = open_app(engine)
     (tmp_path / "config").write_text("a file where the folder should be")
     toasts = Toasts(app)
-    app.bridge.startAtLogin(True)
+    app.bridge.preferences.startAtLogin(True)
     assert toasts[0][2]
     assert engine.asked("settings_set") == []
 
@@ -223,7 +223,7 @@ def test_autostart_that_cannot_be_written_is_told_and_not_set(
 def test_an_errors_words_reach_the_person(open_app: Open, qtbot: Any) -> None:
     app = open_app(FakeEngine(root_add=RefusedError("not-found", "This folder is not there", "Choose another.")))
     toasts = Toasts(app)
-    app.bridge.addRoot(QUrl.fromLocalFile("/nowhere"), "")
+    app.bridge.folders.add(QUrl.fromLocalFile("/nowhere"), "", "upload-only")
     qtbot.waitUntil(lambda: toasts == [("This folder is not there", "Choose another.", True)])
 
 

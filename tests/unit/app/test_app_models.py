@@ -104,6 +104,7 @@ def test_a_row_that_arrives_leaves_active_and_enters_done(model: TransferModel) 
         (row("x", "cancelled"), {"canRetry"}),
         (row("x", "done"), {"canCopy"}),
         (row("x", "done", origin="root", link_url=None), {"canMakeLink"}),
+        (row("x", "done", origin="root", link_url=None, direction="down"), set()),
         (row("x", "sending", origin="root", link_url=None), {"canCancel", "canPause"}),
         (row("x", "sending", direction="down", link_url=None), {"canCancel"}),
     ],

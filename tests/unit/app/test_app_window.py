@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -265,13 +266,58 @@ def test_a_limit_set_by_the_command_line_is_shown_when_the_settings_open(open_ap
     qtbot.waitUntil(lambda: limits(app) == ("", "0.5"))
 
 
+def test_a_limit_set_by_the_command_line_is_shown_while_the_settings_are_open(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    qtbot.waitUntil(lambda: len(focusable(app)) >= 4 and len(engine.asked("settings_get")) >= 2)
+    QTest.qWait(50)
+    engine.answers["settings_get"] = SETTINGS | {"download_limit": 500_000}
+    engine.push(FULL | {"settings_set": 1})
+    qtbot.waitUntil(lambda: limits(app) == ("", "0.5"))
+
+
+def test_a_new_folder_is_upload_only_unless_two_way_is_chosen(open_app: Open, qtbot: Any) -> None:
+    engine = FakeEngine(FULL)
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    picker = app.window.findChild(QObject, "folderPicker")
+    for mode, means in (("Upload only", "nothing in the folder is ever changed"), ("Two-way", "on both sides")):
+        control(app, mode).forceActiveFocus(Qt.FocusReason.TabFocusReason)
+        QTest.keyClick(app.window, Qt.Key.Key_Return)
+        qtbot.waitUntil(
+            lambda means=means: any(means in str(one.property("text")) for one in items(app.window.contentItem()))
+        )
+        picker.accepted.emit()
+    qtbot.waitUntil(lambda: len(engine.asked("root_add")) == 2)
+    assert sorted(asked["two_way"] for asked in engine.asked("root_add")) == [False, True]
+
+
+def test_a_folders_card_says_where_it_goes_and_when_it_was_looked_at(open_app: Open, qtbot: Any) -> None:
+    now = int(time.time() * 1000)
+    found = {"at_ms": now - 3 * 86_400_000, "equal": 1204, "differing": 0, "only_here": 1, "only_there": 0, "held": 0}
+    first = root("/home/alice/Work", remote_path="/Work", mode="two-way", verified=found, last_full_scan_ms=now)
+    second = root("/home/alice/Busy", remote_path="/Busy", mode="two-way", root_id="r2", state="syncing", waiting=1500)
+    app = prepared(open_app, qtbot, FakeEngine(snapshot(roots=[first, second, root(root_id="r3")])))
+    app.window.setProperty("inSettings", True)
+    qtbot.waitUntil(lambda: len(focusable(app)) >= 4)
+    texts = [str(item.property("text")) for item in items(app.window.contentItem())]
+    assert {"In step with /Work", "Kept in step with /Busy", "Uploads to /Share"} <= set(texts)
+    assert any(
+        text.startswith("Looked through whole at ")
+        and text.endswith(" · Verified 3 days ago: 1,204 files equal, 1 only here")
+        for text in texts
+    )
+    assert "1,500 waiting · Not looked through whole yet" in texts
+
+
 def test_what_is_typed_stays_when_another_setting_comes_back(open_app: Open, qtbot: Any) -> None:
     app = prepared(open_app, qtbot, FakeEngine(FULL))
     app.window.setProperty("inSettings", True)
     control(app, "Upload limit in MB/s").forceActiveFocus(Qt.FocusReason.TabFocusReason)
     _typed(app, "1")
-    app.bridge.notify(False)
-    qtbot.waitUntil(lambda: app.bridge.notifies is False)
+    app.bridge.preferences.notify(False)
+    qtbot.waitUntil(lambda: app.bridge.preferences.notifies is False)
     assert limits(app) == ("1", "")
 
 

@@ -36,6 +36,7 @@ def test_sizes_are_decimal_and_short(count: int, text: str) -> None:
         (row("x", "waiting", size=310_000_000), "Waiting · 310 MB"),
         (row("x", "done", size=86_000_000), "Uploaded · 86 MB"),
         (row("x", "done", size=86_000_000, direction="down"), "Downloaded · 86 MB"),
+        (row("x", "sending", size=2000, sent_bytes=1000, direction="down"), "Downloading · 1 of 2 kB"),
         (row("x", "done", size=86_000_000, files=3), "Uploaded · 86 MB · 3 files"),
         (row("x", "sending", size=2000, sent_bytes=1000, files=84, files_done=61), "61 of 84 files · 1 of 2 kB"),
         (row("x", "failed", message="The file is gone"), "The file is gone"),

@@ -20,7 +20,7 @@ Popup {
             spacing: 14
             Text { text: satchel.headline; width: parent.width; wrapMode: Text.Wrap; color: Tokens.text; font.pixelSize: Tokens.heading; font.weight: Font.DemiBold }
             Repeater {
-                model: satchel.roots
+                model: satchel.folders.rows
                 Text {
                     required property var modelData
                     width: column.width
@@ -28,13 +28,11 @@ Popup {
                     textFormat: Text.PlainText
                     color: Tokens.quiet
                     font.pixelSize: Tokens.small
-                    text: modelData.last_full_scan_ms
-                        ? qsTr("%1 · %2 waiting · looked through whole at %3").arg(modelData.path).arg(modelData.waiting).arg(new Date(modelData.last_full_scan_ms).toLocaleTimeString(Qt.locale(), Locale.ShortFormat))
-                        : qsTr("%1 · not looked through yet").arg(modelData.path)
+                    text: modelData.path + " · " + modelData.goes + " · " + modelData.looks
                 }
             }
             Repeater {
-                model: satchel.held
+                model: satchel.folders.held
                 Column {
                     required property var modelData
                     width: column.width
@@ -44,7 +42,7 @@ Popup {
                     Text { width: parent.width; wrapMode: Text.Wrap; text: modelData.remedy; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small }
                 }
             }
-            Text { visible: satchel.held.length === 0; width: parent.width; wrapMode: Text.Wrap; color: Tokens.quiet; font.pixelSize: Tokens.small; text: qsTr("Nothing is held back.") }
+            Text { visible: satchel.folders.held.length === 0; width: parent.width; wrapMode: Text.Wrap; color: Tokens.quiet; font.pixelSize: Tokens.small; text: qsTr("Nothing is held back.") }
             Row {
                 spacing: 10
                 PushButton { text: satchel.paused ? qsTr("Resume all") : qsTr("Pause all"); glyph: satchel.paused ? Icons.play : Icons.pause; onClicked: { satchel.togglePause(); popup.close() } }

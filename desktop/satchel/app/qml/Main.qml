@@ -97,7 +97,7 @@ Window {
                 anchors { right: parent.right; verticalCenter: parent.verticalCenter }
                 spacing: Tokens.gap
                 Pill { anchors.verticalCenter: parent.verticalCenter; visible: window.width >= 640; text: satchel.headline; tone: satchel.tone; onClicked: heldList.open() }
-                PushButton { implicitWidth: 47; implicitHeight: 47; glyph: Icons.folder; hint: qsTr("Open the watched folder"); onClicked: satchel.openFolder() }
+                PushButton { implicitWidth: 47; implicitHeight: 47; glyph: Icons.folder; hint: qsTr("Open the watched folder"); onClicked: satchel.folders.open() }
                 PushButton { implicitWidth: 47; implicitHeight: 47; glyph: Icons.settings; hint: qsTr("Settings"); onClicked: window.inSettings = true }
             }
         }

@@ -5,6 +5,7 @@ import QtQuick.Dialogs
 Flickable {
     id: page
     signal back
+    property string mode: "upload-only"
     contentHeight: column.implicitHeight + 60
     boundsBehavior: Flickable.StopAtBounds
     ScrollBar.vertical: Bar { flickable: page }
@@ -13,8 +14,9 @@ Flickable {
 
     FolderDialog {
         id: picker
+        objectName: "folderPicker"
         title: qsTr("Choose a folder to watch")
-        onAccepted: satchel.addRoot(selectedFolder, remote.text)
+        onAccepted: satchel.folders.add(selectedFolder, remote.text, page.mode)
     }
 
     component Section: Text {
@@ -31,7 +33,7 @@ Flickable {
         id: limit
         property string setting
         property bool typing: false
-        function show() { if (!typing) text = satchel.limits[setting] }
+        function show() { if (!typing) text = satchel.preferences.limits[setting] }
         width: Math.min(240, column.width)
         placeholder: qsTr("No limit")
         onEdited: { typing = true; bad = false }
@@ -39,11 +41,11 @@ Flickable {
             if (!typing)
                 return
             typing = false
-            bad = !satchel.setLimit(setting, text)
+            bad = !satchel.preferences.setLimit(setting, text)
             typing = bad
         }
         Component.onCompleted: show()
-        Connections { target: satchel; function onSettingsChanged() { limit.show() } }
+        Connections { target: satchel.preferences; function onChanged() { limit.show() } }
     }
 
     Column {
@@ -61,37 +63,57 @@ Flickable {
 
         Section { text: qsTr("Watched folders") }
         Repeater {
-            model: satchel.roots
+            model: satchel.folders.rows
             Rectangle {
                 id: root
                 required property var modelData
                 width: column.width
                 readonly property bool asks: modelData.deletions > 0
-                height: asks ? 74 + asking.height : 74
+                height: asks ? 92 + asking.height : 92
                 radius: Tokens.radius
                 color: Tokens.card
                 border.width: 1
                 border.color: Tokens.line
                 Accessible.role: Accessible.ListItem
                 Accessible.name: modelData.path
-                Accessible.description: qsTr("Uploads to %1").arg(modelData.remote_path)
+                Accessible.description: modelData.goes + ". " + modelData.looks
                 Icon { id: sign; x: 20; anchors.verticalCenter: remove.verticalCenter; path: Icons.folder; color: Tokens.accent }
                 Column {
                     anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
                     spacing: 3
                     Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
-                    Text { width: parent.width; elide: Text.ElideRight; text: qsTr("Uploads to %1").arg(root.modelData.remote_path); textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
+                    Text { width: parent.width; elide: Text.ElideRight; text: root.modelData.goes; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
+                    Text { width: parent.width; elide: Text.ElideRight; text: root.modelData.looks; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.tiny }
                 }
-                PushButton { id: remove; y: (74 - height) / 2; anchors { right: parent.right; rightMargin: 18 } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.removeRoot(root.modelData.root_id) }
+                PushButton { id: remove; y: (92 - height) / 2; anchors { right: parent.right; rightMargin: 18 } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.folders.remove(root.modelData.root_id) }
                 Column {
                     id: asking
                     visible: root.asks
-                    anchors { top: parent.top; topMargin: 66; left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
+                    anchors { top: parent.top; topMargin: 84; left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
                     spacing: 10
                     bottomPadding: 10
                     Text { width: parent.width; wrapMode: Text.Wrap; text: qsTr("%1 files are gone at once on one side, so they were not deleted on the other. Put them back, or say that you meant it.").arg(root.modelData.deletions); textFormat: Text.PlainText; color: Tokens.bad; font.pixelSize: Tokens.small }
-                    PushButton { text: qsTr("Delete them"); hint: qsTr("Delete %1 files of %2").arg(root.modelData.deletions).arg(root.modelData.path); onClicked: satchel.confirmDeletions(root.modelData.root_id, root.modelData.deletions) }
+                    PushButton { text: qsTr("Delete them"); hint: qsTr("Delete %1 files of %2").arg(root.modelData.deletions).arg(root.modelData.path); onClicked: satchel.folders.confirmDeletions(root.modelData.root_id, root.modelData.deletions) }
                 }
+            }
+        }
+        Column {
+            width: parent.width
+            spacing: 8
+            Segmented {
+                name: qsTr("What a new folder does")
+                value: page.mode
+                choices: [{ value: "upload-only", text: qsTr("Upload only") }, { value: "two-way", text: qsTr("Two-way") }]
+                onChosen: value => page.mode = value
+            }
+            Text {
+                width: parent.width
+                wrapMode: Text.Wrap
+                color: Tokens.quiet
+                font.pixelSize: Tokens.small
+                text: page.mode === "two-way"
+                    ? qsTr("What changes here or online changes on both sides, and on your other computers.")
+                    : qsTr("What changes here is uploaded; nothing in the folder is ever changed from outside.")
             }
         }
         Flow {
@@ -108,17 +130,17 @@ Flickable {
         Section { text: qsTr("Look") }
         Segmented {
             name: qsTr("Look")
-            value: satchel.themeChoice
+            value: satchel.preferences.theme
             choices: [{ value: "system", text: qsTr("System") }, { value: "light", text: qsTr("Light") }, { value: "dark", text: qsTr("Dark") }]
-            onChosen: value => satchel.chooseTheme(value)
+            onChosen: value => satchel.preferences.chooseTheme(value)
         }
 
         Section { text: qsTr("Behaviour") }
         Column {
             width: parent.width
             spacing: 6
-            Toggle { text: qsTr("Start when you log in"); on: satchel.startsAtLogin; onWished: on => satchel.startAtLogin(on) }
-            Toggle { text: qsTr("Tell when an upload ends and the window is closed"); on: satchel.notifies; onWished: on => satchel.notify(on) }
+            Toggle { text: qsTr("Start when you log in"); on: satchel.preferences.startsAtLogin; onWished: on => satchel.preferences.startAtLogin(on) }
+            Toggle { text: qsTr("Tell when an upload ends and the window is closed"); on: satchel.preferences.notifies; onWished: on => satchel.preferences.notify(on) }
         }
 
         Section { text: qsTr("Limits") }
@@ -142,6 +164,6 @@ Flickable {
     }
     Component.onCompleted: {
         backButton.forceActiveFocus()
-        satchel.readSettings()
+        satchel.preferences.read()
     }
 }
