@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -78,6 +79,31 @@ def test_a_file_written_slowly_over_5_s_is_uploaded_once_and_whole(cloud: LocalC
         in_step(engine, folder, "/Share")
 
         assert len(taps.s3.puts()) == 1
+
+
+def test_verify_finds_the_one_byte_that_no_scan_can_see(cloud: LocalCloud, tmp_path: Path) -> None:
+    folder = tmp_path / "Share"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(30):
+        random_file(folder / "sub" / f"{number}.bin", 10_000, number)
+    random_file(folder / "large.bin", 20 << 20)
+
+    with signed_in(cloud, tmp_path) as client:
+        engine = client.start()
+        engine.call("root_add", dir=str(folder), to="/Share")
+        in_step(engine, folder, "/Share")
+        assert ": 31 files equal\n" in client.cli("verify").stdout
+
+        file = folder / "large.bin"
+        before = file.stat()
+        with file.open("r+b") as changed:
+            changed.seek(12_345_678)
+            byte = changed.read(1)
+            changed.seek(12_345_678)
+            changed.write(bytes([byte[0] ^ 1]))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        rows = engine.call("verify", root_id_or_dir=str(folder))
+    assert (rows[0]["verified"]["equal"], rows[0]["verified"]["differing"]) == (30, 1)
 
 
 def test_of_a_large_file_that_changed_only_the_change_is_sent(cloud: LocalCloud, tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ Flickable {
         Column {
             width: parent.width
             spacing: 8
+            Text { text: qsTr("What a new folder does"); color: Tokens.quiet; font.pixelSize: Tokens.tiny; font.weight: Font.Medium; Accessible.ignored: true }
             Segmented {
                 name: qsTr("What a new folder does")
                 value: page.mode
