@@ -200,8 +200,10 @@ class Roots:
         roots = self._journal.roots.all() if root_id_or_dir is None else [self._find(root_id_or_dir)]
         for root in roots:
             await self._verification.run(root, emit)
+            if root.root_id not in self._syncs:  # removed meanwhile
+                self._verification.forget(root.root_id)
             self._on_change()
-        return tuple(self._row(root.root_id) for root in roots)
+        return tuple(self._row(root.root_id) for root in roots if root.root_id in self._syncs)
 
     async def sync_once(self) -> None:
         await asyncio.gather(*(sync.sync_once() for sync in self._syncs.values()))
