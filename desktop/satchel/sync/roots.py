@@ -353,6 +353,7 @@ class RootSync:
         now = self._clock.monotonic()
         if following is not None and await self._cursor() != before:
             following.soon()
+            self._settled = False
             self._at_work_until = now + AT_WORK
         at_work = following is not None and now < self._at_work_until
         self._pull_at = min(self._pull_at, now + (PULL_AT_WORK if at_work else PULL))
@@ -394,6 +395,8 @@ class RootSync:
         )
         made = await side.blocking(lambda: plan(seen.dirt, world))
         self._mass_delete = made.mass_delete
+        # Not at the end of the turn: carrying it out may take long.
+        self._settled = self._settled and not (made.steps or made.waiting)
         now = self._clock.monotonic()
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():

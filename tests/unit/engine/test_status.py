@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from satchel.core.model import TransferState
 from satchel.core.status import AccountStatus, Held, RootRow, Snapshot, TransferRow, Verified
-from satchel.engine.logs import redacted
+from satchel.engine.logs import KEPT, MAX_BYTES, redacted, start_logging, stop_logging
 from satchel.engine.status import snapshot, time_left, verified
 
 IN = AccountStatus("signed_in", "https://files.example.com", "alice@example.com")
@@ -89,3 +90,15 @@ def test_a_verification_is_told_with_its_day_and_all_that_is_not_equal(
 def test_logs_hold_no_address_token_or_e_mail() -> None:
     text = redacted("GET https://x.example/s/AAAA?X-Amz-Signature=1 by alice@example.com token=abc eyJhbGciOi.x.y")
     assert not any(secret in text for secret in ("x.example", "AAAA", "alice", "abc", "eyJ"))
+
+
+def test_logs_grow_to_a_limit_and_no_further(tmp_path: Path) -> None:
+    handler = start_logging(tmp_path)
+    try:
+        for _ in range(600):
+            logging.getLogger("satchel.sync").warning("x" * 20_000)
+    finally:
+        stop_logging(handler)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == KEPT + 1
+    assert all(path.stat().st_size <= MAX_BYTES for path in files)

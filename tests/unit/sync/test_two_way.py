@@ -11,7 +11,8 @@ import pytest
 from satchel.core.errors import LocalFileError, OfflineError
 from satchel.core.model import Node
 from satchel.core.names import here_problem
-from two_way_world import Together
+from satchel.disk import Hints
+from two_way_world import ROOT, Together
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
 
@@ -434,3 +435,123 @@ def test_a_push_makes_it_look_at_once(both):
 
     asyncio.run(pushed())
     assert bob.disk.files() == {"a": b"one"}
+
+
+# -- what users of other clients complain of --------------------------------------------------------------------------
+
+
+def test_in_step_is_said_only_while_disk_and_service_are_equal(both):
+    said = []
+
+    def look(computer):
+        if computer.sync.status().state == "in_step":
+            said.append(computer.local() == both.remote.tree())
+
+    def slow(computer, move_bytes):
+        async def slowly(*request):
+            for _ in range(50):
+                await asyncio.sleep(0)
+                look(computer)
+            return await move_bytes(*request)
+
+        return slowly
+
+    for computer in both:
+        computer.sync._on_change = lambda one=computer: look(one)
+        computer.uploads.upload = slow(computer, computer.uploads.upload)
+        computer.downloads.fetch = slow(computer, computer.downloads.fetch)
+    anna, bob = both
+    anna.disk.write("f/a.txt", "one")
+    anna.disk.write("f/b.txt", "two")
+    both.settle()
+    anna.disk.write("f/a.txt", "more")
+    anna.disk.rename("f/b.txt", "c.txt")
+    bob.disk.write("d.txt", "bob's")
+    both.settle()
+    assert len(said) > 3
+    assert all(said)
+
+
+def test_news_is_out_of_step_from_the_moment_it_is_known(both):
+    anna, bob = both
+    for number in range(5):
+        anna.disk.write(f"{number}.txt", f"{number}")
+    both.settle()
+    for number in range(5):
+        anna.disk.rename(f"{number}.txt", f"renamed {number}.txt")
+    anna.run()
+    said = []
+
+    async def watched():
+        running = asyncio.create_task(bob.sync.sync_once())
+        while not running.done():
+            if bob.journal.roots.cursor(ROOT) == len(both.remote.log):
+                said.append((bob.sync.status().state, bob.local() == both.remote.tree()))
+            await asyncio.sleep(0)
+
+    asyncio.run(watched())
+    assert ("syncing", False) in said
+    # Once at most: between the commit of the page in the journal and the loop's hearing of it.
+    assert said.count(("in_step", False)) <= 1
+
+
+def test_many_edits_on_both_sides_make_one_copy_and_no_copy_of_a_copy(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "base")
+    both.settle()
+    both.remote.offline = OfflineError("no network")
+    for number in range(10):
+        anna.disk.write("a.txt", f"anna {number}")
+        bob.disk.write("a.txt", f"bob {number}")
+        for computer in both:
+            computer.run()
+    both.remote.offline = None
+    tree = both.settle()
+    assert tree == {"a.txt": b"anna 9", f"a {COPY}.txt": b"bob 9"}
+    uploads, fetched = both.remote.uploads, [*anna.downloads.fetched, *bob.downloads.fetched]
+    for _ in range(5):
+        assert both.settle() == tree
+    assert both.remote.uploads == uploads
+    assert [*anna.downloads.fetched, *bob.downloads.fetched] == fetched
+
+
+class Silence:
+    """A watch that works, where nothing happens."""
+
+    problem = None
+
+    def take(self):
+        return Hints()
+
+    def close(self):
+        pass
+
+
+def test_a_folder_in_which_nothing_happens_costs_next_to_nothing(both):
+    """In an hour: a full scan every ten minutes, a look at the log every five, and asleep in between."""
+    anna, _ = both
+    anna.disk.write("f/a.txt", "one")
+    both.settle()
+    waits = []
+    asleep = anna.clock.asleep
+
+    async def counted(seconds):
+        waits.append(seconds)
+        await asleep(seconds)
+
+    async def watch_for(seconds):
+        until = anna.clock.time + seconds
+        watching = asyncio.create_task(anna.sync.run())
+        while anna.clock.time < until:
+            await asyncio.sleep(0)
+        watching.cancel()
+
+    anna.sync._watcher, anna.sync._sleep = lambda _root, _wake: Silence(), counted
+    asyncio.run(watch_for(900))  # after a change people are taken to be at work for a while
+    waits.clear()
+    calls, lists = len(both.remote.calls), anna.disk.lists
+    asyncio.run(watch_for(3600))
+    assert anna.sync.status().state == "in_step"
+    assert len(both.remote.calls) - calls <= 3600 / 300 + 3600 / 600 + 2
+    assert anna.disk.lists - lists <= 2 * (3600 / 600 + 1)
+    assert len(waits) <= 3600 / 30 + 40
