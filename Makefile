@@ -52,7 +52,9 @@ costs: $(VENV)/.dev
 	SATCHEL_WRITE_COSTS=1 $(BIN)/pytest tests/integration/backend/test_costs.py
 
 sim: $(VENV)/.dev
+	@.ci/system-packages test
 	SATCHEL_SIM_SCALE=$(SCALE) SATCHEL_SIM_SECONDS=$(SECONDS) $(BIN)/pytest tests/sim --timeout 0 -rP
+	SATCHEL_SIM_SCALE=$(SCALE) $(BIN)/pytest tests/e2e/test_two_way.py tests/e2e/test_real_programs.py --timeout 0
 
 # The app for this platform as one file in dist/, and Satchel alone: what the pipelines build with.
 bundle: $(VENV)/.bundle

@@ -28,8 +28,8 @@ from e2e.cloud_fixture import LocalCloud
 from e2e.test_two_way import Computer, computers
 
 FULL = int(os.environ.get("SATCHEL_SIM_SCALE", "1")) > 1
-FILES = 2000 if FULL else 200
-PATIENCE = 600 if FULL else 60
+FILES = 2000 if FULL else 100
+PATIENCE = 900 if FULL else 120
 
 Tree = dict[str, tuple[int, str | None] | None]
 
@@ -281,7 +281,7 @@ def vim(file: Path, content: str, options: str) -> None:
         "NONE",
         "-es",
         "-c",
-        f"set {options}",
+        f"set backupskip= {options}",  # else it keeps no backups below /tmp
         "-c",
         f"%s/.*/{content}/",
         "-c",
