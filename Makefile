@@ -12,7 +12,11 @@ demo: $(VENV)/.demo
 	@.ci/system-packages demo
 	$(BIN)/satchel demo
 
-test: check unit integration e2e
+# One core reads the code while the other runs it.
+test:
+	@$(MAKE) --no-print-directory --jobs=2 check unit
+	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory e2e
 
 check: $(VENV)/.dev $(CHECKOV)/.made
 	$(BIN)/ruff check .

@@ -95,6 +95,19 @@ def before(cloud: LocalCloud) -> set[tuple[str, str]]:
 @pytest.fixture
 def second(cloud: LocalCloud) -> Iterator[str]:
     """The name of another stack on the same cloud, deployed and taken away again."""
+    with another(cloud) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def shared(cloud: LocalCloud) -> Iterator[str]:
+    """As `second`, for tests that change what no other test here asks for."""
+    with another(cloud) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def another(cloud: LocalCloud) -> Iterator[str]:
     name = f"Second-{secrets.token_hex(3)}"
     deploy.deploy(name, aws=cloud.aws, parameters={"RequireTls": "false"})
     yield name
@@ -102,25 +115,25 @@ def second(cloud: LocalCloud) -> Iterator[str]:
         deploy.destroy(name, aws=cloud.aws, erase=name)
 
 
-def test_an_update_keeps_what_was_chosen_before(cloud: LocalCloud, second: str) -> None:
-    deploy.deploy(second, aws=cloud.aws, parameters={"QuotaBytes": "1234"})
+def test_an_update_keeps_what_was_chosen_before(cloud: LocalCloud, shared: str) -> None:
+    deploy.deploy(shared, aws=cloud.aws, parameters={"QuotaBytes": "1234"})
 
-    deploy.deploy(second, aws=cloud.aws, parameters={"TrashDays": "3"})
+    deploy.deploy(shared, aws=cloud.aws, parameters={"TrashDays": "3"})
 
-    environment = cloud.aws.client("lambda").get_function(FunctionName=f"{second}-api")["Configuration"]["Environment"]
+    environment = cloud.aws.client("lambda").get_function(FunctionName=f"{shared}-api")["Configuration"]["Environment"]
     assert environment["Variables"]["QUOTA_BYTES"] == "1234"
     assert environment["Variables"]["TRASH_DAYS"] == "3"
 
 
-def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCloud, second: str) -> None:
+def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCloud, shared: str) -> None:
     functions, gateway = cloud.aws.client("lambda"), cloud.aws.client("apigatewayv2")
-    api = stack.outputs(cloud.aws, second)["ApiId"]
-    before = functions.get_alias(FunctionName=f"{second}-api", Name="live")["FunctionVersion"]
+    api = stack.outputs(cloud.aws, shared)["ApiId"]
+    before = functions.get_alias(FunctionName=f"{shared}-api", Name="live")["FunctionVersion"]
 
-    deploy.deploy(second, aws=cloud.aws, parameters={"UrlSeconds": "61"})
+    deploy.deploy(shared, aws=cloud.aws, parameters={"UrlSeconds": "61"})
 
-    live = functions.get_alias(FunctionName=f"{second}-api", Name="live")
-    served = functions.get_function(FunctionName=f"{second}-api", Qualifier="live")["Configuration"]
+    live = functions.get_alias(FunctionName=f"{shared}-api", Name="live")
+    served = functions.get_function(FunctionName=f"{shared}-api", Qualifier="live")["Configuration"]
     called = {one["IntegrationUri"] for one in gateway.get_integrations(ApiId=api)["Items"]}
     assert live["FunctionVersion"] != before
     assert served["Environment"]["Variables"]["URL_SECONDS"] == "61"
@@ -128,7 +141,7 @@ def test_every_invoker_calls_the_version_that_the_alias_points_to(cloud: LocalCl
     assert all(uri.endswith(":live") for uri in called)
 
 
-def test_parameters_that_do_not_go_together_are_refused_before_anything_changes(cloud: LocalCloud, second: str) -> None:
+def test_parameters_that_do_not_go_together_are_refused_before_anything_changes(cloud: LocalCloud, shared: str) -> None:
     apart = [
         ({"TrafficShift": "Canary10Percent5Minutes", "Alarms": "false"}, "needs Alarms"),
         ({"BudgetUsd": "10"}, "needs AlarmMail"),
@@ -136,13 +149,13 @@ def test_parameters_that_do_not_go_together_are_refused_before_anything_changes(
         ({"Federation": "SAML"}, "needs SamlMetadataUrl"),
         ({"Federation": "OIDC", "OidcIssuer": "https://example.com"}, "needs OidcClientId"),
     ]
-    before = stack.describe(cloud.aws, second)
+    before = stack.describe(cloud.aws, shared)
 
     for parameters, reason in apart:
         with pytest.raises(HostingError, match=reason):
-            deploy.deploy(second, aws=cloud.aws, parameters=parameters)
+            deploy.deploy(shared, aws=cloud.aws, parameters=parameters)
 
-    assert stack.describe(cloud.aws, second) == before
+    assert stack.describe(cloud.aws, shared) == before
 
 
 def test_what_costs_is_off_until_it_is_asked_for(cloud: LocalCloud, second: str) -> None:
@@ -180,15 +193,15 @@ def alarms(cloud: LocalCloud, name: str) -> list[dict[str, Any]]:
     return list(cloud.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"])
 
 
-def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, second: str) -> None:
-    made = deploy.deploy(second, aws=cloud.aws, parameters={"AllowedDomains": "example.com,example.org"})
+def test_accounts_can_be_for_some_mail_domains_only(cloud: LocalCloud, shared: str) -> None:
+    made = deploy.deploy(shared, aws=cloud.aws, parameters={"AllowedDomains": "example.com,example.org"})
 
     pool = cloud.aws.client("cognito-idp").describe_user_pool(UserPoolId=made.outputs["UserPoolId"])["UserPool"]
     asked = cloud.aws.client("lambda").get_function(FunctionName=pool["LambdaConfig"]["PreSignUp"])["Configuration"]
-    assert asked["FunctionName"] == f"{second}-identity"
+    assert asked["FunctionName"] == f"{shared}-identity"
     assert asked["Environment"]["Variables"]["ALLOWED_DOMAINS"] == "example.com,example.org"
     with pytest.raises(HostingError, match=r"for example\.com, example\.org only"):
-        users.add(users.Directory.of(second, cloud.aws), "alice@example.net")
+        users.add(users.Directory.of(shared, cloud.aws), "alice@example.net")
 
 
 def test_destroy_leaves_nothing_behind(cloud: LocalCloud, before: set[tuple[str, str]], second: str) -> None:
