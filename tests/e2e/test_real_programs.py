@@ -74,7 +74,8 @@ def _held(computer: Computer) -> list[dict[str, object]]:
 
 
 def _differing(trees: list[Tree]) -> dict[str, list[object]]:
-    found = {path: [tree.get(path, "-") for tree in trees] for path in sorted(set().union(*trees))}
+    paths = sorted(set().union(*trees))
+    found: dict[str, list[object]] = {path: [tree.get(path, "-") for tree in trees] for path in paths}
     return {path: each for path, each in found.items() if any(one != each[0] for one in each)}
 
 
@@ -313,47 +314,46 @@ def office(file: Path, content: str, _: str) -> None:
 Save = Callable[[Path, str, str], None]
 
 
-@pytest.mark.parametrize(
-    ("save", "options"),
-    [
-        (vim, "nobackup"),
-        (vim, "backup backupcopy=no"),
-        (vim, "backup backupcopy=yes"),
-        (libre_office, ""),
-        (office, ""),
-    ],
-)
-def test_a_file_that_is_saved_stays_the_same_file(
-    cloud: LocalCloud, pair: list[Computer], save: Save, options: str
-) -> None:
-    chance = random.Random(f"{save.__name__} {options}")
-    folder = f"{save.__name__} {options}".strip()
-    file = pair[0].folder / folder / "report.txt"
-    file.parent.mkdir()
-    file.write_text("begun\n")
-    in_step(pair, folder)
-    node = node_id(pair[0], f"/Work/{folder}/report.txt")
-    whole = {b"begun\n"}
-    saves = 20 if FULL else 4
-    with seen(pair[1].folder / folder / "report.txt") as contents:
-        for number in range(saves):
-            content = text(number)
-            whole.add(f"{content}\n".encode())
-            save(file, content, options)
-            time.sleep(chance.uniform(0, 1.5))
-        tree = in_step(pair, folder)
-    assert set(tree) == {"report.txt"} | ({"report.txt~"} if "backup " in options else set())
-    assert file.read_text() == f"{content}\n"
-    assert contents <= whole
-    assert node_id(pair[0], f"/Work/{folder}/report.txt") == node
-    assert revisions(cloud, pair[0], f"/Work/{folder}/report.txt") <= 1 + saves
+SAVES: dict[str, tuple[Save, str]] = {
+    "vim": (vim, "nobackup"),
+    "vim, moving backups": (vim, "backup backupcopy=no"),
+    "vim, copying backups": (vim, "backup backupcopy=yes"),
+    "LibreOffice": (libre_office, ""),
+    "Office": (office, ""),
+}
+
+
+def test_a_file_that_is_saved_stays_the_same_file(cloud: LocalCloud, pair: list[Computer]) -> None:
+    chance = random.Random("saves")
+    files = {program: pair[0].folder / "saved" / program / "report.txt" for program in SAVES}
+    for file in files.values():
+        file.parent.mkdir(parents=True)
+        file.write_text("begun\n")
+    in_step(pair, "saved")
+    nodes = {program: node_id(pair[0], f"/Work/saved/{program}/report.txt") for program in SAVES}
+    texts = ["begun", *(text(number) for number in range(20 if FULL else 4))]
+    with contextlib.ExitStack() as readers:
+        there = pair[1].folder / "saved"
+        contents = {program: readers.enter_context(seen(there / program / "report.txt")) for program in SAVES}
+        for content in texts[1:]:
+            for program, (save, options) in SAVES.items():
+                save(files[program], content, options)
+                time.sleep(chance.uniform(0, 0.5))
+        tree = in_step(pair, "saved")
+    backups = {f"{program}/report.txt~" for program, (_, options) in SAVES.items() if "backup " in options}
+    assert set(tree) == {*SAVES, *(f"{program}/report.txt" for program in SAVES), *backups}
+    for program, file in files.items():
+        assert file.read_text() == f"{texts[-1]}\n"
+        assert contents[program] <= {f"{content}\n".encode() for content in texts}, program
+        assert node_id(pair[0], f"/Work/saved/{program}/report.txt") == nodes[program], program
+        assert revisions(cloud, pair[0], f"/Work/saved/{program}/report.txt") <= len(texts)
 
 
 def test_a_log_that_grows_is_sent_whole_and_a_few_times(cloud: LocalCloud, pair: list[Computer]) -> None:
     folder = pair[0].folder / "logs"
     folder.mkdir()
     with (folder / "service.log").open("a", buffering=1) as log:
-        for number in range(200 if FULL else 80):
+        for number in range(200 if FULL else 60):
             log.write(f"{number} {text(number, 100)}\n")
             time.sleep(0.1)
     in_step(pair, "logs")
@@ -393,7 +393,7 @@ def test_a_save_that_races_with_what_comes_in_loses_neither(both: list[Computer]
     _equal(both, name)
     here, there = first.folder / name / "note.txt", second.folder / name / "note.txt"
     partials = second.folder / ".satchel" / "partial"
-    for number in range(30 if FULL else 5):
+    for number in range(30 if FULL else 4):
         content = chance.randbytes(300_000)
         here.write_bytes(content)
         first.engine.call("sync_once")
