@@ -84,7 +84,7 @@ def trashed(computer: Computer) -> list[Path]:
 
 
 def run(*command: str, at: Path) -> str:
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_GLOBAL": os.devnull, "npm_config_cache": str(at / "../npm-cache")}
+    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_GLOBAL": os.devnull}
     done = subprocess.run(
         command, cwd=at, check=False, capture_output=True, text=True, timeout=240, env=os.environ | quiet
     )
@@ -216,7 +216,7 @@ def npm(project: Path, packages: dict[str, dict[str, str]], at: Path) -> None:
                 packed.addfile(info, io.BytesIO(content.encode()))
         wanted[name] = f"file:{tarball}"
     (project / "package.json").write_text(json.dumps({"name": "project", "version": "1.0.0", "dependencies": wanted}))
-    run("npm", "install", "--offline", "--no-audit", "--no-fund", at=project)
+    run("npm", "install", "--offline", "--no-audit", "--no-fund", f"--cache={at / 'cache'}", at=project)
 
 
 def played_npm(project: Path, packages: dict[str, dict[str, str]], at: Path) -> None:
