@@ -276,7 +276,7 @@ class World:
         seen = self._online()
         held = Counter(
             content for computer in self.computers for path, content in computer.disk.files().items()
-            if path in [one.path for one in computer.sync.status().held]
+            if any(f"{path}/".startswith(f"{one.path}/") for one in computer.sync.status().held if one.path)
         )  # fmt: skip
         if lost := self.ledger.wanted - everywhere:
             self.wrongs.append(f"lost: {sorted(lost)}")

@@ -15,7 +15,7 @@ from satchel.core.names import name_problem, printable
 from satchel.core.status import Held
 
 from .changing import Changing
-from .folder import REPARSE_POINT, entry_of
+from .folder import REPARSE_POINT, entry_of, unlimited
 from .ignore import IGNORE_FILE, LARGEST, Ignore, ignored
 from .marker import read_marker
 from .ports import Entry, Listing
@@ -119,9 +119,7 @@ class LocalDisk(Changing):
 def long_path(path: str) -> str:
     """An absolute path of Windows in a form that may be longer than 260 characters. Folders may have 248, and what
     programs do with a path may add to it, so the short form ends well below."""
-    if len(path) < 240 or path.startswith("\\\\?\\"):
-        return path
-    return "\\\\?\\UNC" + path[1:] if path.startswith("\\\\") else "\\\\?\\" + path
+    return path if len(path) < 240 else unlimited(path)
 
 
 def ignore_of(root: Path) -> Ignore:

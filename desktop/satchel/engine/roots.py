@@ -254,6 +254,7 @@ class Roots:
             self._remote,
             self._uploads,
             downloads=self._downloads,
+            hears=lambda: self._push.live,
             host=socket.gethostname(),
             blocking=self._blocking,
             clock=self._clock,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from satchel.core.errors import OfflineError, SatchelError
+from satchel.core.errors import LocalFileError, OfflineError, SatchelError
 from satchel.core.ports import Clock
 from satchel.core.status import Held
 
@@ -25,6 +26,9 @@ from .remote import Side
 from .waiting import Waiting
 
 log = logging.getLogger(__name__)
+
+KEPT_DAYS = 30
+"""Days for which the watched folder's own trash, and files that came halfway, are kept."""
 
 AT_ONCE = 16
 """Files fetched at the same time; a large one takes several connections by itself."""
@@ -68,11 +72,13 @@ class Following:
         await side.blocking(lambda: recover(side))
 
     async def compare_all(self, side: Side) -> None:
-        """With a full scan: items that ought to be known to differ and are not."""
+        """With a full scan: items that ought to be known to differ and are not; and old trash is deleted."""
 
         def mark() -> None:
             missed = side.tree.differing()
             side.tree.put_many(replace(item, dirty=True) for item in missed)
+            with contextlib.suppress(LocalFileError):
+                side.disk.tidy((self._clock.now_ms() - KEPT_DAYS * 86_400_000) * 1_000_000)
 
         await side.blocking(mark)
         self.soon()

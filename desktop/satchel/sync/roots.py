@@ -82,7 +82,8 @@ WatchFactory = Callable[[Path, Callable[[], None]], Watch]
 class RootSync:
     """Everything that keeps one root in step. Use it from one event loop; `on_change` is called when `status` differs.
 
-    `downloads` are needed for a two-way root; `host` names this computer in conflicted copies. `blocking` runs disk and
+    `downloads` are needed for a two-way root; `hears` tells whether `remote_changed` will be called when there is
+    something new, so that it need not be asked for often; `host` names this computer in conflicted copies. `blocking` runs disk and
     journal work; `sleep` and `clock` are injected so that a test can own time.
     """
 
@@ -95,6 +96,7 @@ class RootSync:
         *,
         blocking: Blocking,
         downloads: Downloads | None = None,
+        hears: Callable[[], bool] = lambda: False,
         host: str = "",
         disk: Disk | None = None,
         watcher: WatchFactory | None = watch,
@@ -107,6 +109,7 @@ class RootSync:
         self._ids = ids or SystemIds()
         own_disk: Disk = disk or LocalDisk(Path(root.path))
         self._side = Side(root, journal, own_disk, remote, blocking, self._ids.new_id, self._conflicted)
+        self._hears = hears
         self._host = host or "this computer"
         self._uploads = uploads
         self._watcher = watcher
@@ -355,7 +358,7 @@ class RootSync:
             following.soon()
             self._settled = False
             self._at_work_until = now + AT_WORK
-        at_work = following is not None and now < self._at_work_until
+        at_work = following is not None and now < self._at_work_until and not self._hears()
         self._pull_at = min(self._pull_at, now + (PULL_AT_WORK if at_work else PULL))
 
     async def _cursor(self) -> int | None:
@@ -461,6 +464,8 @@ class RootSync:
             # One more look, where bytes went, before anything is said to be in step.
             self._dirty |= self._sent_in
             self._sent_in = set()
+            if self._following is not None:
+                self._following.soon()  # what is to come may have waited for what was on its way
         self._settled = False
         if not in_step and self._following is not None:
             self._pull_at = 0.0  # somebody else may have been quicker: the log tells
