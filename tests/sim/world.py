@@ -42,6 +42,8 @@ class Ledger:
     made: Counter[Content] = field(default_factory=Counter)
     """How often each content was put under a name."""
     gone: set[Content] = field(default_factory=set)
+    thinned: set[Content] = field(default_factory=set)
+    """Of what people have removed a copy somewhere; the others may be removed elsewhere."""
 
     @contextlib.contextmanager
     def watching(self, contents: Callable[[], Counter[Content]]) -> Iterator[None]:
@@ -51,12 +53,18 @@ class Ledger:
         after = contents()
         self.made += after - before
         self.gone |= before.keys() - after.keys()
+        self.thinned |= (before - after).keys()
         self.gone -= after.keys() - before.keys()
 
     @property
     def wanted(self) -> set[Content]:
         """What nobody has overwritten or deleted, on any computer."""
         return self.made.keys() - self.gone
+
+    @property
+    def visible(self) -> set[Content]:
+        """What must be under a name in the end: of several copies, one may go here and the other there."""
+        return {content for content in self.wanted if content not in self.thinned or self.made[content] == 1}
 
 
 class World:
@@ -280,7 +288,7 @@ class World:
         )  # fmt: skip
         if lost := self.ledger.wanted - everywhere:
             self.wrongs.append(f"lost: {sorted(lost)}")
-        if hidden := self.ledger.wanted - seen.keys() - held.keys() - lost:
+        if hidden := self.ledger.visible - seen.keys() - held.keys() - lost:
             places = {content.decode(): self._places(content) for content in sorted(hidden)}
             self.wrongs.append(f"hidden, though nobody deleted it: {places}")
         if not self._verbs & _FORGETTING:

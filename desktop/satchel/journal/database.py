@@ -51,6 +51,7 @@ ALTER TABLE item ADD COLUMN synced_sha256 TEXT;
 ALTER TABLE item ADD COLUMN sent TEXT NOT NULL DEFAULT '';
 ALTER TABLE item ADD COLUMN dirty INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX item_dirty ON item (root_id) WHERE dirty;
+CREATE INDEX item_by_file_id ON item (file_id) WHERE file_id != 0;
 CREATE INDEX item_stamp ON item (root_id, parent_item, name, kind, size, mtime_ns, file_id, state);
 """
 _STEPS = (_TABLES, _REVISIONS, _TWO_WAY)

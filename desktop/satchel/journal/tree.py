@@ -118,6 +118,10 @@ class Tree:
     def by_node(self, node_id: str) -> Item | None:
         return self._one("node_id = ?", node_id)
 
+    def by_file_id(self, file_id: int) -> list[Item]:
+        """Items that were last seen on this disk with this file id."""
+        return self._select("file_id = ? AND file_id != 0", file_id)
+
     def child(self, parent_item: str, name: str) -> Item | None:
         return self._one("parent_item = ? AND name = ?", parent_item, name)
 
@@ -199,7 +203,7 @@ class Tree:
         found = self._select(where, *values)
         return found[0] if found else None
 
-    def _select(self, where: str, *values: str) -> list[Item]:
+    def _select(self, where: str, *values: str | int) -> list[Item]:
         sql = f"SELECT {_COLUMNS} FROM item WHERE root_id = ? AND {where}"  # noqa: S608 - constants only
         return [Item(*row) for row in self._database.read(sql, self._root_id, *values)]
 

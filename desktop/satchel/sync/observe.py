@@ -51,8 +51,7 @@ def observe(disk: Disk, tree: Tree, folders: Iterable[str] | None, top: str | No
     else:
         asked = {folder: look.anchor(folder) for folder in folders}
         look.seen.astray = any(folder != anchor for folder, anchor in asked.items())
-        for folder in sorted(set(asked.values())):
-            look.compare(folder, tree.find(folder))
+        look.compare_each(set(asked.values()))
     look.seen.rules = disk.rules_changes()
     return look.seen
 
@@ -80,6 +79,24 @@ class _Look:
             if item_id != TOP:
                 item = self._tree.get(item_id)
             waiting.extend(self.compare(folder, item))
+
+    def compare_each(self, folders: set[str]) -> None:
+        """These, and where what appeared in them came from: of a move's two folders one may be heard of first, and what
+        is not known to have gone there would count as new here."""
+        done: set[str] = set()
+        while folders:
+            before = len(self.seen.dirt.differences)
+            for folder in sorted(folders):
+                self.compare(folder, self._tree.find(folder))
+            done |= folders
+            appeared = [entry for one in self.seen.dirt.differences[before:] for entry in one.appeared]
+            appeared += [entry for entries in self.seen.dirt.inside.values() for entry in entries] if appeared else []
+            origins = [item for entry in appeared for item in self._tree.by_file_id(entry.file_id)]
+            folders = {self.anchor(self._tree.path_of(item).rpartition("/")[0]) for item in origins if self._here(item)}
+            folders -= done
+
+    def _here(self, item: Item) -> bool:
+        return item.here and self._tree.is_here(item)
 
     def compare(self, folder: str, item: Item | None) -> list[tuple[str, str]]:
         """Look at one folder that is on both sides; returns its subfolders that are too, with their item ids."""

@@ -83,8 +83,8 @@ class RootSync:
     """Everything that keeps one root in step. Use it from one event loop; `on_change` is called when `status` differs.
 
     `downloads` are needed for a two-way root; `hears` tells whether `remote_changed` will be called when there is
-    something new, so that it need not be asked for often; `host` names this computer in conflicted copies. `blocking` runs disk and
-    journal work; `sleep` and `clock` are injected so that a test can own time.
+    something new, so that it need not be asked for often; `host` names this computer in conflicted copies. `blocking`
+    runs disk and journal work; `sleep` and `clock` are injected so that a test can own time.
     """
 
     def __init__(

@@ -65,6 +65,20 @@ def test_renames_and_moves_of_files_and_folders_send_and_fetch_nothing(both):
     assert bob.downloads.fetched == []
 
 
+def test_a_move_of_which_only_the_goal_was_heard_of_is_a_move(both):
+    anna, _ = both
+    anna.disk.write("from/a.txt", "one")
+    anna.disk.mkdirs("to")
+    both.settle()
+    node, sent = both.remote.node("from/a.txt").node_id, both.remote.uploads
+    anna.disk.rename("from/a.txt", "to/a.txt")
+    anna.sync._dirty, anna.sync._full = {"to"}, False
+    anna.clock.time += 60
+    asyncio.run(anna.sync._turn())
+    assert both.remote.node("to/a.txt").node_id == node
+    assert both.remote.uploads == sent
+
+
 def test_both_edited_keeps_both_and_the_first_commit_keeps_the_node(both):
     anna, bob = both
     anna.disk.write("a.txt", "base")
