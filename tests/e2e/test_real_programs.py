@@ -165,9 +165,12 @@ def test_a_clone_and_branch_switches_are_the_same_repository_elsewhere(pair: lis
     run("git", "add", "--all", at=origin)
     run("git", *who, "commit", "--quiet", "--message=Other", at=origin)
 
+    if not FULL:
+        run("git", "gc", "--quiet", at=origin)  # else every object is a file, with a folder for nearly each
+
     first, second = (one.folder / "repository" for one in pair)
     run("git", "clone", "--quiet", str(origin), "repository", at=pair[0].folder)
-    assert len(in_step(pair, "repository")) > 2 * FILES
+    assert len(in_step(pair, "repository")) > FILES
     run("git", "switch", "--quiet", "main", at=first)
     in_step(pair, "repository")
     for branch in ("other", "main", "other"):
