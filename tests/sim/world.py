@@ -64,7 +64,7 @@ class Ledger:
     @property
     def visible(self) -> set[Content]:
         """What must be under a name in the end: of several copies, one may go here and the other there."""
-        return {content for content in self.wanted if content not in self.thinned or self.made[content] == 1}
+        return self.wanted - self.thinned
 
 
 class World:
