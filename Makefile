@@ -6,16 +6,16 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo test check unit integration e2e contract bench costs iam sim bundle install format clean
+.PHONY: demo test check unit integration integration-service integration-client e2e contract bench costs iam sim bundle install format clean
 
 demo: $(VENV)/.demo
 	@.ci/system-packages demo
 	$(BIN)/satchel demo
 
-# One core reads the code while the other runs it.
+# One core reads the code while the other runs it, and one plays the service while the other is the client.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 check unit
-	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory --jobs=2 integration
 	@$(MAKE) --no-print-directory e2e
 
 check: $(VENV)/.dev $(CHECKOV)/.made
@@ -30,8 +30,13 @@ unit: $(VENV)/.dev
 	@.ci/system-packages test
 	$(BIN)/pytest tests/unit tests/sim
 
-integration: $(VENV)/.dev
-	$(BIN)/pytest tests/integration
+integration: integration-service integration-client
+
+integration-service: $(VENV)/.dev
+	$(BIN)/pytest tests/integration/backend
+
+integration-client: $(VENV)/.dev
+	$(BIN)/pytest tests/integration --ignore=tests/integration/backend
 
 e2e: $(VENV)/.dev
 	@.ci/system-packages test

@@ -28,7 +28,7 @@ from e2e.cloud_fixture import LocalCloud
 from e2e.test_two_way import Computer, computers
 
 FULL = int(os.environ.get("SATCHEL_SIM_SCALE", "1")) > 1
-FILES = 2000 if FULL else 100
+FILES = 2000 if FULL else 40
 PATIENCE = 900 if FULL else 120
 
 Tree = dict[str, tuple[int, str | None] | None]
