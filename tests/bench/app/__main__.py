@@ -64,7 +64,7 @@ def within(late_ms: Sequence[float], part: float) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.app", description="The app while much goes up.")
-    parser.add_argument("--runs", type=int, default=3, help="counted runs (default 3)")
+    parser.add_argument("--runs", type=int, default=1, help="counted runs, some eight minutes each (default 1)")
     parser.add_argument("--files", type=int, default=FILES, help=f"files of {SIZE} bytes (default {FILES})")
     asked = parser.parse_args()
     try:

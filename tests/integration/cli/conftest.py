@@ -60,7 +60,7 @@ class WholeAccount(FakeAccount):
         self.nodes[node_id] = moved = replace(node, parent_id=parent_id or node.parent_id, name=name or node.name)
         return moved
 
-    def trash_node(self, node_id: str) -> None:
+    def trash_node(self, node_id: str, *, seen: int | None = None) -> None:
         self._call("trash")
         self.trash(self.path(self.nodes[node_id]))
 

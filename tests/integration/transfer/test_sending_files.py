@@ -58,7 +58,7 @@ def test_many_small_files_are_opened_and_completed_in_batches(world: World) -> N
     assert len(world.s3.objects) == 150
     assert world.service.count("open") < 20
     assert world.service.count("complete") < 100
-    assert world.s3.connections <= 6 + 32, "connections are kept"
+    assert world.s3.connections < 150 / 2, "connections are kept"
 
 
 def test_content_that_the_service_holds_is_not_sent(world: World) -> None:
