@@ -16,11 +16,10 @@ from satchel.core.model import ContentSource, Node, Revision, TransferState
 from satchel.core.names import printable
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
+from satchel.sync import FETCHES_AT_ONCE
 from satchel.transfer import Limit, download
 
 from .transfers import Transfers
-
-AT_ONCE = 16
 
 SHOWN_FROM = 1024 * 1024
 """Bytes from which a file is worth a row while it comes: thousands of small ones would drown what people look for."""
@@ -35,7 +34,7 @@ class Downloads:
         self._clock = clock
         self._ids = ids
         self._limit = limit
-        self._pool = ThreadPoolExecutor(AT_ONCE, "fetch")
+        self._pool = ThreadPoolExecutor(FETCHES_AT_ONCE, "fetch")
         self._closing = threading.Event()
 
     async def fetch(self, node_id: str, dest: str, name: str) -> Node:

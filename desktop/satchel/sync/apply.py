@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from satchel.core.errors import (
-    BusyError,
-    NotSignedInError,
-    OfflineError,
-    RefusedError,
-    SatchelError,
-)
+from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError
 from satchel.core.model import FolderIntent, FolderMade, Node, Problem
 from satchel.disk import Entry
 from satchel.journal import Item
@@ -268,8 +262,9 @@ async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
     def record() -> None:
         row = side.tree.get(move.item.item_id)
         if row is not None:
-            local = {name: getattr(move.item, name) for name in ("parent_item", "name", "size", "mtime_ns", "file_id")}
-            side.tree.put(replace(row, **local, dirty=True))
+            here = move.item
+            placed = replace(row, parent_item=here.parent_item, name=here.name, dirty=True)
+            side.tree.put(replace(placed, size=here.size, mtime_ns=here.mtime_ns, file_id=here.file_id))
 
     await side.blocking(record)
     return True

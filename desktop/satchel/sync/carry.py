@@ -7,7 +7,7 @@ set aside is found by its key (`recover`).
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 from satchel.core.errors import LocalFileError, PlaceTakenError
@@ -86,7 +86,7 @@ def recover(side: Side) -> None:
         if row is not None and row.here and side.disk.stat(side.tree.path_of(row)) is None:
             side.tree.put(_away(row))
         elif row is None or row.here:
-            _free_place(side.disk, key, entry.name)
+            _bring_back(side.disk, key, entry.name)
 
 
 def checked(side: Side, item: Item) -> Item:
@@ -128,7 +128,7 @@ def _trash(side: Side, item: Item) -> None:
     row = _row(side, item)
     if row.here and not side.tree.is_here(row):
         raise LocalFileError(*_GONE, path=item.name)
-    path = side.tree.path_of(row) if row.here else _free_place(side.disk, row.item_id, item.remote_name)
+    path = side.tree.path_of(row) if row.here else _bring_back(side.disk, row.item_id, item.remote_name)
     if row.kind == "file":
         side.disk.trash(path, _stamp(row))
     elif side.tree.children(row.item_id) or not side.disk.trash_folder(path):
@@ -159,20 +159,25 @@ def _evict(side: Side, path: str, entry: Entry | None) -> None:
     if found.kind != entry.kind or (found.kind == "file" and found[2:4] != entry[2:4]):
         raise PlaceTakenError("Something else has come into this place", "It is looked at again.", path=path)
     name = path.rpartition("/")[2]
-    for number in itertools.count(1):
-        try:
-            side.disk.move(join(above, entry.name), join(above, side.conflicted(name, number)))
-        except PlaceTakenError:
-            continue
-        return
+    _to_a_free_place(
+        lambda free: side.disk.move(join(above, entry.name), free),
+        lambda number: join(above, side.conflicted(name, number)),
+    )
 
 
-def _free_place(disk: Disk, key: str, name: str) -> str:
-    for number in itertools.count(1):
-        path = name if number == 1 else numbered(name, number)
+def _bring_back(disk: Disk, key: str, name: str) -> str:
+    """What lies aside comes to the top of the watched folder; where it is then."""
+    return _to_a_free_place(
+        lambda free: disk.bring_back(key, free), lambda number: name if number == 1 else numbered(name, number)
+    )
+
+
+def _to_a_free_place(rename: Callable[[str], Entry], nth: Callable[[int], str]) -> str:
+    number = 1
+    while True:
         try:
-            disk.bring_back(key, path)
+            rename(path := nth(number))
         except PlaceTakenError:
-            continue
-        return path
-    raise AssertionError
+            number += 1
+        else:
+            return path

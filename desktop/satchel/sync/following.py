@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 KEPT_DAYS = 30
 """Days for which the watched folder's own trash, and files that came halfway, are kept."""
 
-AT_ONCE = 16
+FETCHES_AT_ONCE = 16
 """Files fetched at the same time; a large one takes several connections by itself."""
 
 
@@ -55,7 +55,7 @@ class Following:
         self._on_fetched = on_fetched
         self._side: Side | None = None
         self.failures = failures
-        self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched, AT_ONCE)
+        self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched, FETCHES_AT_ONCE)
         self.due = 0.0
         self.waiting = 0
         self.mass_delete = 0

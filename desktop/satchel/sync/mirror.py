@@ -12,10 +12,7 @@ from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
 from .plan import unmade
-from .remote import Side, followed
-
-AT_ONCE = 8
-"""Folders listed at the same time."""
+from .remote import LISTED_AT_ONCE, Side, followed, listed
 
 
 async def mirror(side: Side) -> bool:
@@ -63,20 +60,11 @@ async def _come_in(side: Side, page: ChangePage) -> list[Node]:
 async def _below(side: Side, folders: list[str]) -> AsyncIterator[Node]:
     """All that is in these folders, a folder before what is in it."""
     while folders:
-        batch, folders = folders[:AT_ONCE], folders[AT_ONCE:]
-        for nodes in await asyncio.gather(*(_children(side, folder) for folder in batch)):
+        batch, folders = folders[:LISTED_AT_ONCE], folders[LISTED_AT_ONCE:]
+        for nodes in await asyncio.gather(*(listed(side.remote, folder) for folder in batch)):
             for node in nodes:
                 yield node
             folders += [node.node_id for node in nodes if node.kind == "folder"]
-
-
-async def _children(side: Side, folder: str) -> list[Node]:
-    try:
-        return await side.remote.children(folder)
-    except RefusedError as error:
-        if error.kind not in ("not-found", "not-a-folder"):
-            raise
-        return []  # gone meanwhile: the log will say so
 
 
 def _write(side: Side, page: ChangePage, found: Iterable[Node]) -> bool:
@@ -146,8 +134,8 @@ def _is_inside(tree: Tree, node_id: str) -> bool:
 
 async def _list_afresh(side: Side) -> bool:
     start = cursor = await side.remote.sequence()
-    listed = [node async for node in _below(side, [side.top])]
-    seen = {node.node_id for node in listed}
+    nodes = [node async for node in _below(side, [side.top])]
+    seen = {node.node_id for node in nodes}
     pages: list[tuple[ChangePage, list[Node]]] = []
     while not pages or pages[-1][0].more:
         # Meanwhile something may have been moved from a folder yet to be listed into one that was.
@@ -165,7 +153,7 @@ async def _list_afresh(side: Side) -> bool:
     def finish() -> bool:
         tree, there = side.tree, True
         with side.journal.transaction():
-            for node in listed:
+            for node in nodes:
                 _learn(side, node)
             for page, found in pages:
                 there = _write(side, page, found) and there

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from satchel.core.errors import LocalFileError, RefusedError
 from satchel.core.model import ChangePage, FolderIntent, Node
-from satchel.core.names import conflicted, name_key
+from satchel.core.names import name_key
 from satchel.disk import Disk, Entry
 from satchel.journal import Item, Journal, Tree, WatchedRoot
 from satchel.journal.tree import TOP, UNKNOWN
@@ -25,7 +25,7 @@ class Side:
     remote: Remote
     blocking: Blocking
     new_id: Callable[[], str]
-    conflicted: Callable[[str, int], str] = lambda name, number: conflicted(name, "this computer", "", number)
+    conflicted: Callable[[str, int], str]
     """The name of a conflicted copy, and of the second, third ... when that is taken."""
 
     @property
@@ -35,6 +35,20 @@ class Side:
     @property
     def top(self) -> str:
         return self.root.remote_node or ""
+
+
+LISTED_AT_ONCE = 8
+"""Folders of the service that are listed at the same time."""
+
+
+async def listed(remote: Remote, node_id: str) -> list[Node]:
+    """What is in a folder; nothing when it is gone meanwhile, as the log will say."""
+    try:
+        return await remote.children(node_id)
+    except RefusedError as error:
+        if error.kind not in ("not-found", "not-a-folder"):
+            raise
+        return []
 
 
 async def find_top(side: Side) -> Side:

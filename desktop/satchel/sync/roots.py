@@ -110,7 +110,7 @@ class RootSync:
         own_disk: Disk = disk or LocalDisk(Path(root.path))
         self._side = Side(root, journal, own_disk, remote, blocking, self._ids.new_id, self._conflicted)
         self._hears = hears
-        self._host = host or "this computer"
+        self._host = host
         self._uploads = uploads
         self._watcher = watcher
         self._watch: Watch | None = None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from satchel.core.errors import CancelledError, LocalFileError, RefusedError
+from satchel.core.errors import CancelledError, LocalFileError
 from satchel.core.model import Node
 from satchel.core.names import NameProblem, here_problem, name_key, printable
 from satchel.core.status import Difference, Held
@@ -22,10 +22,8 @@ from satchel.journal import WatchedRoot
 
 from .dirt import join
 from .ports import Blocking, Remote
+from .remote import LISTED_AT_ONCE, listed
 from .rules import admit
-
-AT_ONCE = 8
-"""Folders listed at the same time."""
 
 Kind = Literal["file", "folder"]
 What = Literal["differing", "only_here", "only_there", "held"]
@@ -126,7 +124,7 @@ class _Walk:
     ) -> None:
         """Compare folders, of some only what has one of these keys, and then those that `judge` names."""
         while waiting:
-            batch, waiting = waiting[-AT_ONCE:], waiting[:-AT_ONCE]
+            batch, waiting = waiting[-LISTED_AT_ONCE:], waiting[:-LISTED_AT_ONCE]
             levels = await asyncio.gather(*(self._level(place) for place, _ in batch))
             for (place, keys), whole in zip(batch, levels, strict=True):
                 level = whole if keys is None else _only(whole, keys)
@@ -146,13 +144,7 @@ class _Walk:
         return level.folders
 
     async def _level(self, place: Place) -> Level:
-        nodes: list[Node] = []
-        if place.node_id is not None:
-            try:
-                nodes = await self._remote.children(place.node_id)
-            except RefusedError as error:
-                if error.kind not in ("not-found", "not-a-folder"):
-                    raise
+        nodes = await listed(self._remote, place.node_id) if place.node_id is not None else []
         return await self._blocking(lambda: self._compared(place, nodes))
 
     def _compared(self, place: Place, nodes: list[Node]) -> Level:
