@@ -172,22 +172,14 @@ class Tree:
             parent = item.item_id
         return item
 
-    def is_here(self, item: Item) -> bool:
-        """Whether the item, and every folder above it, has its place on this disk."""
-        while item.parent_item != TOP:
-            above = self.get(item.parent_item)
-            if above is None:
-                return False
-            item = above
-        return True
-
-    def path_of(self, item: Item) -> str:
-        """The local path of an item that is here, relative to the watched folder, `/`-separated."""
+    def path_of(self, item: Item) -> str | None:
+        """The local path, relative to the watched folder, `/`-separated; None while the item, or a folder above it, has
+        no place on this disk."""
         names = [item.name]
         while item.parent_item != TOP:
             above = self.get(item.parent_item)
             if above is None:
-                break
+                return None
             names.append(above.name)
             item = above
         return "/".join(reversed(names))

@@ -42,7 +42,7 @@ def carry_out(side: Side, operation: Here) -> None:
             _trash(side, item)
         case SetAside(item=item):
             row = _row(side, item)
-            side.disk.set_aside(side.tree.path_of(row), row.item_id)
+            side.disk.set_aside(_path(side, row), row.item_id)
             side.tree.put(_away(row))
 
 
@@ -56,10 +56,10 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
     if node.sequence > row.sequence:
         row = followed(row, node)
     if row.here:
-        parent, path = row.parent_item, side.tree.path_of(row)
-        if not side.tree.is_here(row):
+        parent, old = row.parent_item, side.tree.path_of(row)
+        if old is None:
             return False
-        entry = side.disk.place(partial, path, _stamp(row))
+        entry = side.disk.place(partial, old, _stamp(row))
     else:
         parent = operation.item.parent_item
         path = _place(side, parent, operation.item.name)
@@ -83,7 +83,8 @@ def recover(side: Side) -> None:
     """After a crash: what lies aside is said so in the journal; what nobody knows gets a name in the folder again."""
     for key, entry in side.disk.aside().items():
         row = side.tree.get(key)
-        if row is not None and row.here and side.disk.stat(side.tree.path_of(row)) is None:
+        path = side.tree.path_of(row) if row is not None else None
+        if row is not None and row.here and (path is None or side.disk.stat(path) is None):
             side.tree.put(_away(row))
         elif row is None or row.here:
             _bring_back(side.disk, key, entry.name)
@@ -109,9 +110,16 @@ def _place(side: Side, parent: str, name: str) -> str:
     if parent == TOP:
         return name
     folder = side.tree.get(parent)
-    if folder is None or not side.tree.is_here(folder):
+    if folder is None:
         raise LocalFileError(*_GONE, path=name)
-    return join(side.tree.path_of(folder), name)
+    return join(_path(side, folder), name)
+
+
+def _path(side: Side, row: Item) -> str:
+    path = side.tree.path_of(row)
+    if path is None:
+        raise LocalFileError(*_GONE, path=row.remote_name)
+    return path
 
 
 def _move(side: Side, item: Item, evict: Entry | None) -> None:
@@ -119,16 +127,14 @@ def _move(side: Side, item: Item, evict: Entry | None) -> None:
     path = _place(side, item.parent_item, item.name)
     _evict(side, path, evict)
     disk = side.disk
-    entry = disk.move(side.tree.path_of(row), path) if row.here else disk.bring_back(row.item_id, path)
+    entry = disk.move(_path(side, row), path) if row.here else disk.bring_back(row.item_id, path)
     # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it.
     side.tree.put(checked(side, replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id)))
 
 
 def _trash(side: Side, item: Item) -> None:
     row = _row(side, item)
-    if row.here and not side.tree.is_here(row):
-        raise LocalFileError(*_GONE, path=item.name)
-    path = side.tree.path_of(row) if row.here else _bring_back(side.disk, row.item_id, item.remote_name)
+    path = _path(side, row) if row.here else _bring_back(side.disk, row.item_id, item.remote_name)
     if row.kind == "file":
         side.disk.trash(path, _stamp(row))
     elif side.tree.children(row.item_id) or not side.disk.trash_folder(path):

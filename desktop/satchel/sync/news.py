@@ -102,10 +102,11 @@ class _Gathering:
                 self._contents(item)
 
     def _changed(self, item: Item) -> bool:
-        if not self._tree.is_here(item):
+        path = self._tree.path_of(item)
+        if path is None:
             return False
         try:
-            entry = self._disk.stat(self._tree.path_of(item))
+            entry = self._disk.stat(path)
         except LocalFileError:
             return False  # moving it will tell
         return entry is None or not same_stamp(item, entry)
@@ -115,11 +116,14 @@ class _Gathering:
         news = self.news
         folder = news.folders.get(item.remote_parent)
         goal = news.goal(item, self._top)
-        if goal == AWAY or goal in news.owners or (folder is not None and not self._tree.is_here(folder)):
+        if goal == AWAY or goal in news.owners:
+            return
+        path = self._tree.path_of(folder) if folder is not None else ""
+        if path is None:
             return
         news.owners[goal] = {name_key(one.name): one for one in self._tree.children(goal)}
         news.there[goal] = {}
         with contextlib.suppress(LocalFileError):
-            listing = self._disk.list(self._tree.path_of(folder) if folder else "")
+            listing = self._disk.list(path)
             if listing is not None:
                 news.there[goal] = {name_key(entry.name): entry for entry in listing.entries}

@@ -92,11 +92,8 @@ class _Look:
             appeared = [entry for one in self.seen.dirt.differences[before:] for entry in one.appeared]
             appeared += [entry for entries in self.seen.dirt.inside.values() for entry in entries] if appeared else []
             origins = [item for entry in appeared for item in self._tree.by_file_id(entry.file_id)]
-            folders = {self.anchor(self._tree.path_of(item).rpartition("/")[0]) for item in origins if self._here(item)}
-            folders -= done
-
-    def _here(self, item: Item) -> bool:
-        return item.here and self._tree.is_here(item)
+            paths = [path for item in origins if (path := self._tree.path_of(item)) is not None]
+            folders = {self.anchor(path.rpartition("/")[0]) for path in paths} - done
 
     def compare(self, folder: str, item: Item | None) -> list[tuple[str, str]]:
         """Look at one folder that is on both sides; returns its subfolders that are too, with their item ids."""

@@ -223,6 +223,6 @@ def _adopt_level(side: Side, folder: str, parent: str, nodes: Iterable[Node]) ->
                 made = side.new_id()
                 item = taken_by(Item(made, parent, entry.name, entry.kind, made, "", ""), node, entry)
                 tree.put(item)
-            if item.kind == "folder":
-                below.append((tree.path_of(item), item.item_id, node.node_id))
+            if item.kind == "folder" and (path := tree.path_of(item)) is not None:
+                below.append((path, item.item_id, node.node_id))
     return below
