@@ -236,6 +236,15 @@ class _Look:
         return item is not None and item.kind == "folder"
 
 
+def still_held(disk: Disk, before: dict[str, tuple[Held, ...]], seen: Observation) -> dict[str, tuple[Held, ...]]:
+    """What is held back by now, after some folders were looked at: what is in the others is known from `before`, but
+    for those that are gone."""
+    elsewhere = {
+        folder: held for folder, held in before.items() if held and folder not in seen.held and disk.reaches(folder)
+    }
+    return {**elsewhere, **seen.held}
+
+
 def digests(disk: Disk, paths: Iterable[str]) -> dict[str, str]:
     """SHA-256 by path. One that cannot be read now is left out and so counts as changed: its upload tells why."""
     found: dict[str, str] = {}

@@ -32,7 +32,7 @@ from .dirt import doubtful
 from .failures import Failures
 from .following import Following
 from .mirror import mirror
-from .observe import digests, observe, relative
+from .observe import digests, observe, relative, still_held
 from .operations import Upload
 from .outbox import Outbox
 from .plan import World, plan
@@ -366,7 +366,8 @@ class RootSync:
 
     async def _bring_in_step(self, folders: set[str] | None) -> None:
         side = self._side
-        self._full, self._dirty = False, self._dirty - (folders or self._dirty)
+        # A rescan that was asked for while the log was read is not done with a look at these folders.
+        self._full, self._dirty = self._full and folders is not None, self._dirty - (folders or self._dirty)
         # Taken before looking: what arrives meanwhile would be seen half here and half there.
         following = self._following
         busy = frozenset(self._outbox.busy | (following.inbox.busy if following is not None else set()))
@@ -380,7 +381,7 @@ class RootSync:
             blind = self._watch is None or self._watch.problem is not None
             self._scan_at = self._clock.monotonic() + (RESCAN_BLIND if blind else RESCAN)
         else:
-            self._held.update(seen.held)
+            self._held = await side.blocking(lambda: still_held(side.disk, self._held, seen))
             # Other names may be ignored than those that the last full scan left out.
             self._full = self._full or seen.rules != self._rules
             self._full = self._full or (seen.astray and self._clock.monotonic() < self._astray_until)

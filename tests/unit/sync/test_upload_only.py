@@ -478,6 +478,47 @@ def test_hints_alone_are_enough_between_rescans(world):
     in_step(world)
 
 
+def test_a_rescan_asked_for_during_a_look_at_one_folder_is_still_made(world):
+    world.disk.write("one/a.txt", "a")
+    in_step(world)
+    world.disk.write("two/unseen.txt", "no event told of it")
+    world.sync._dirty.add("one")
+
+    async def asked_for_meanwhile():
+        # The service answers slowly, and somebody runs `satchel sync` before it has.
+        answer = world.remote.changes
+
+        async def changes(after):
+            world.sync.rescan()
+            return await answer(after)
+
+        world.remote.changes = changes
+        world.sync.remote_changed()
+        await world.sync._turn()
+        world.remote.changes = answer
+        await world.sync._turn()
+
+    asyncio.run(asked_for_meanwhile())
+    assert "two" in world.remote.tree()
+
+
+def test_what_was_held_back_in_a_folder_that_is_gone_is_not_held_any_more(world):
+    for folder in ("one/in", "two"):
+        world.disk.write(f"{folder}/a.txt", "a")
+        world.disk.write(f"{folder}/A.txt", "b")
+    (inside,) = {one.path for one in world.run().held if one.path.startswith("one/in/")}
+    (other,) = {one.path for one in world.sync.status().held} - {inside}
+    world.disk.delete("one/in")
+    world.sync._dirty.add("one")
+
+    async def one_turn():
+        world.clock.time += 10
+        await world.sync._turn()
+
+    asyncio.run(one_turn())
+    assert [one.path for one in world.sync.status().held] == [other]
+
+
 def test_what_an_earlier_run_left_is_given_up_once_everything_is_in_step(world):
     world.disk.write("a.txt", "a")
     world.uploads.refuse["a.txt"] = OfflineError("The storage does not answer")
