@@ -149,7 +149,7 @@ def test_partial_looks_find_what_a_full_one_finds(history, data):
     async def partial():
         for _ in range(12):
             await world.sync._turn()
-            while world.sync._outbox.working:
+            while world.sync._sending.outbox.working:
                 await asyncio.sleep(0)
             world.clock.time += 3
 

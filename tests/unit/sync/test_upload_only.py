@@ -471,7 +471,7 @@ def test_hints_alone_are_enough_between_rescans(world):
     async def one_turn():
         world.clock.time += 10
         await world.sync._turn()
-        await world.sync._outbox.some_done()
+        await world.sync._sending.outbox.some_done()
 
     asyncio.run(one_turn())
     assert set(world.remote.tree()) == {"one", "one/b.txt", "two", "two/a.txt"}
