@@ -17,6 +17,7 @@ from satchel.core.names import name_key, name_problem, numbered
 from satchel.core.status import Held
 from satchel.disk import MARKER_FOLDER, Entry, Listing
 from satchel.disk.ignore import IGNORE_FILE, Ignore
+from satchel.disk.selection import left_out, with_path, without_path
 from satchel.journal import Journal, WatchedRoot
 from satchel.sync import RootSync
 from satchel.sync.dirt import join
@@ -82,7 +83,11 @@ class FakeDisk:
         self.links: set[str] = set()
         """Paths in whose place a link stands."""
         self.lists = 0
-        self._ignore = Ignore(lambda folder: self.files().get(join(folder, IGNORE_FILE)))
+        self.selection = b""
+        """The ignore file in the marker folder."""
+        self._ignore = Ignore(
+            lambda folder: self.selection if folder == MARKER_FOLDER else self.files().get(join(folder, IGNORE_FILE))
+        )
 
     # what a person does
 
@@ -130,6 +135,15 @@ class FakeDisk:
 
     def absolute(self, path: str) -> str:
         return f"/disk/{path}"
+
+    def left_out(self) -> tuple[str, ...]:
+        return left_out(self.selection)
+
+    def leave_out(self, path: str) -> None:
+        self.selection = with_path(self.selection, path)
+
+    def take_in(self, path: str) -> None:
+        self.selection = without_path(self.selection, path)
 
     def list(self, folder: str) -> Listing | None:
         self.lists += 1
@@ -209,6 +223,12 @@ class FakeDisk:
             return True
         self._put_back(kept, path)
         return False
+
+    def trash_all(self, path: str) -> None:
+        self._check_there(path)
+        if self.nodes[path].kind != "folder":
+            raise LocalFileError("The folder is gone", path=path)
+        self._rename(path, self._fresh_trash(path.rpartition("/")[2]))
 
     def partial(self, name: str) -> str:
         self._check_name(name)

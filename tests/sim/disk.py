@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenError
 from satchel.disk import Entry, Listing
-from satchel.disk.ignore import IGNORE_FILE, Ignore
+from satchel.disk.ignore import IGNORE_FILE, MARKER_FOLDER, Ignore
+from satchel.disk.selection import left_out, with_path, without_path
 
 Kind = Literal["cased", "caseless", "decomposing"]
 """How names are told apart and kept: as Linux, as Windows, as an old Mac."""
@@ -103,7 +104,9 @@ class SimDisk:
         self.engine_changes = 0
         self.seen: set[bytes] = set()
         """Every content that was here at any time."""
-        self._ignore = Ignore(lambda folder: self.files().get(f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE))
+        self.selection = b""
+        """The ignore file in the marker folder."""
+        self._ignore = Ignore(self._ignore_file)
         self._taken: list[Paths] = []
         self._ticks = itertools.count(1)
 
@@ -175,6 +178,22 @@ class SimDisk:
         rules = self._ignore.listed(folder, stamps[0] if stamps else None)
         return Listing(tuple(one for one in inside if not rules.leave_out(one.name, one.kind == "folder")), rules.held)
 
+    def _ignore_file(self, folder: str) -> bytes | None:
+        if folder == MARKER_FOLDER:
+            return self.selection
+        return self.files().get(f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE)
+
+    def left_out(self) -> tuple[str, ...]:
+        return left_out(self.selection)
+
+    def leave_out(self, path: str) -> None:
+        self.between()
+        self.selection = with_path(self.selection, path)
+
+    def take_in(self, path: str) -> None:
+        self.between()
+        self.selection = without_path(self.selection, path)
+
     def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
         return self._ignore.ignored(path, kind == "folder")
 
@@ -242,6 +261,14 @@ class SimDisk:
         self.trashed.append((self._now_ns(), self.nodes.spelled(path), self.nodes.pop(path)))
         self._changed(path)
         return True
+
+    def trash_all(self, path: str) -> None:
+        self.between()
+        if path not in self.nodes or self.nodes[path].kind != "folder":
+            raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
+        for found in reversed(self.nodes.below(path)):
+            self.trashed.append((self._now_ns(), self.nodes.spelled(found), self.nodes.pop(found)))
+        self._changed(path)
 
     def partial(self, name: str) -> str:
         self.between()

@@ -32,6 +32,7 @@ def scenario(chance: random.Random) -> tuple[int, list[Action]]:
     computers = chance.choice((2, 2, 2, 3, 3, 4))
     names = PLAIN + CLASHING if chance.random() < 0.25 else PLAIN
     troubles = chance.random() < 0.7
+    rare = chance.random() < 0.3
     actions = [
         Action(
             0,
@@ -47,7 +48,8 @@ def scenario(chance: random.Random) -> tuple[int, list[Action]]:
     if chance.random() < 0.5:
         actions.append(Action(90, 0, "wait"))
     for _ in range(chance.randint(5, 30)):
-        verb = chance.choice(_TROUBLE) if troubles and chance.random() < 0.2 else chance.choice(_DEEDS)
+        kind = chance.random()
+        verb = chance.choice(_TROUBLE if troubles and kind < 0.2 else _RARE if rare and kind > 0.8 else _DEEDS)
         actions.append(
             Action(
                 round(_pause(chance), 3),
@@ -191,6 +193,25 @@ class Person:
             form = "NFD" if unicodedata.is_normalized("NFC", name) else "NFC"
             self._move(path, _beside(path, unicodedata.normalize(form, name)))  # type: ignore[arg-type] # one of the forms
 
+    def ignore(self, action: Action) -> None:
+        """One ignore file at the top, or in a folder, with what is new in a comment."""
+        path = self._place(action.one, ".satchelignore")
+        self._disk.write(path, f"{action.name}\n#".encode() + self._fresh())
+
+    def ignore_no_more(self, action: Action) -> None:
+        if path := _among([path for path in self._files() if path.endswith(".satchelignore")], action.one):
+            self._disk.delete(path)
+
+    def new_many(self, action: Action) -> None:
+        path = self._place(action.one, action.name)
+        if path not in self._disk.nodes:
+            for number in range(12):
+                self._disk.write(f"{path}/{number}", self._fresh())
+
+    def delete_all(self, _action: Action) -> None:
+        for path in self._files() + list(reversed(self._folders())):
+            self._disk.delete(path)
+
     def _move(self, old: str, new: str) -> None:
         nodes = self._disk.nodes
         if _inside(nodes.key(new), nodes.key(old)) and nodes.key(new) != nodes.key(old):
@@ -205,14 +226,16 @@ PEOPLES: dict[str, Callable[[Person, Action], None]] = {
     for verb in (
         "new", "same", "overwrite", "append", "touch", "copy", "delete", "delete_any", "rename", "move",
         "move_and_rename", "replace", "swap", "save_by_rename", "save_with_backup", "save_anew", "mkdir", "change_case",
-        "respell",
+        "respell", "ignore", "ignore_no_more", "new_many", "delete_all",
     )
 }  # fmt: skip
 _DEEDS = (
     *["new", "overwrite", "rename", "move", "move", "delete_any", "mkdir"] * 3,
-    *PEOPLES,
+    *(verb for verb in PEOPLES if verb not in ("ignore", "ignore_no_more", "new_many", "delete_all")),
     "wait", "browser_move", "browser_rename", "browser_trash",
 )  # fmt: skip
+# They would have a say in nearly all scenarios, were they drawn like any other.
+_RARE = ("leave_out", "leave_out", "take_in", "ignore", "ignore_no_more", "new_many", "delete_all")
 _TROUBLE = (
     *["offline", "online", "crash"] * 3,
     "power_cut", "lose_journal", "cut_log", "unmount", "mount", "full", "roomy", "lock", "unlock", "night",

@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from satchel.core.errors import SatchelError
 from satchel.core.status import Held
+from satchel.disk.ignore import IGNORE_FILE
 from satchel_cloud.domain.problems import ProblemError
 
 from .computer import BACK, TOP, Computer
@@ -30,7 +32,6 @@ CALM_S = 40.0
 
 _FORGETTING = {"power_cut", "lose_journal", "cut_log"}
 _CLASH = "The name is the same as"
-_MASS_DELETE = "files, more than half, are gone"
 
 Content = bytes
 
@@ -82,6 +83,7 @@ class World:
         self.story: list[str] = []
         """What happened, in words."""
         self._contents = 0
+        self._choosing: set[asyncio.Task[None]] = set()
         faults = self._chance.choice((0.0, 0.05, 0.2))
         self.computers = [self._computer(number, faults) for number in range(1, computers + 1)]
         self._people = [Person(computer.disk, self._fresh) for computer in self.computers]
@@ -121,7 +123,7 @@ class World:
             await asyncio.sleep(5)
             self._tell("peace")
             self._make_peace()
-            if await self._settle():
+            if await self._settle_without_rules():
                 self._tell("quiet")
                 self._check_trees()
                 self._check_contents()
@@ -207,11 +209,29 @@ class World:
                 disk.unreadable = {folders[action.one % len(folders)]} if folders else set()
             case "unlock":
                 disk.unreadable = set()
+            case "leave_out" | "take_in":
+                self._choose(computer, action)
             case "night":
                 self.loop.seconds += DAY_S
                 self.service.sweep()
             case _:
                 raise ValueError(action.verb)
+
+    def _choose(self, computer: Computer, action: Action) -> None:
+        """What this computer has, from now on."""
+        leaves = action.verb == "leave_out"
+        paths = [*self.service.tree(TOP)] if leaves else [*computer.disk.left_out()]
+        if not (paths and computer.up):
+            return
+        path = sorted(paths)[action.one % len(paths)]
+
+        async def choose() -> None:
+            with contextlib.suppress(SatchelError, Crash):
+                await (computer.sync.leave_out(path) if leaves else computer.sync.take_in(path))
+                self._tell(f"{action.verb} {path} on {computer.number}")
+
+        self._choosing.add(task := self.loop.create_task(choose()))
+        task.add_done_callback(self._choosing.discard)
 
     def _fresh(self) -> Content:
         self._contents += 1
@@ -240,6 +260,20 @@ class World:
             armed, computer.armed = computer.armed, []
             for _, act in armed:
                 act()
+            computer.disk.selection = b""
+            computer.sync.rescan()
+
+    async def _settle_without_rules(self) -> bool:
+        """An ignore file that somebody had changed when it was deleted comes back once."""
+        settled = await self._settle()
+        for _ in range(5):
+            if not settled or not any(map(_rules, self.computers)):
+                break
+            for computer, person in zip(self.computers, self._people, strict=True):
+                for _ in _rules(computer):
+                    self._act(computer, person, Action(0, 0, "ignore_no_more"))
+            settled = await self._settle()
+        return settled
 
     async def _settle(self) -> bool:
         """Wait until everybody says to be in step and nothing moves any more."""
@@ -250,7 +284,7 @@ class World:
         while self.loop.time() < end:
             await asyncio.sleep(4)
             for computer in self.computers:
-                if any(_MASS_DELETE in held.reason for held in computer.sync.status().held):
+                if computer.sync.status().deletions:
                     computer.sync.confirm_deletions()
             if (moved := self._moved()) != last or not all(_in_step(computer) for computer in self.computers):
                 quiet_since, last = self.loop.time(), moved
@@ -351,6 +385,10 @@ def _in_step(computer: Computer) -> bool:
     return computer.up and (
         status.state == "in_step" or (status.state == "attention" and all(map(_may_be_held, status.held)))
     )
+
+
+def _rules(computer: Computer) -> list[str]:
+    return [path for path in computer.disk.files() if path.rpartition("/")[2] == IGNORE_FILE]
 
 
 def _may_be_held(held: Held) -> bool:

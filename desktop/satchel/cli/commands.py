@@ -142,10 +142,27 @@ def _root(engine: Any, options: argparse.Namespace, out: Output) -> int:
         out.document(rows)
         for row in rows:
             out.line(f"{clean(row['path'])} {_ARROWS[row['mode']]} {clean(row['remote_path'])}")
+            for path in row["left_out"]:
+                out.line(f"  not on this computer: {clean(path)}")
     elif options.action == "add":
-        row = engine.call("root_add", dir=str(Path(options.dir).absolute()), to=options.to, two_way=options.two_way)
+        row = engine.call(
+            "root_add",
+            dir=str(Path(options.dir).absolute()),
+            to=options.to,
+            two_way=options.two_way,
+            left_out=[path.strip("/") for path in options.leave_out],
+        )
         out.document(row)
         out.line(f"{clean(row['path'])} is kept in step with {clean(row['remote_path'])} while Satchel runs.")
+    elif options.action in ("leave-out", "take-in"):
+        path = str(Path(options.dir).absolute())
+        row = engine.call("root_leave_out" if options.action == "leave-out" else "root_take_in", path=path)
+        out.document(row)
+        out.line(
+            f"{clean(path)} is not kept on this computer any more."
+            if options.action == "leave-out"
+            else f"{clean(path)} comes back to this computer."
+        )
     else:
         asked = _root_named(engine, options.dir)
         if options.action == "confirm":

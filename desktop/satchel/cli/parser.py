@@ -75,10 +75,24 @@ def _folders(add, both) -> None:  # type: ignore[no-untyped-def] # as above
         action="store_true",
         help="bring what other computers put there to this one, too (else only upload)",
     )
+    new.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="two-way: do not bring this file or folder of the remote folder here; may be given again",
+    )
     root.add_parser("list", help="list them", parents=[both])
     root.add_parser("remove", help="stop keeping it in step; no file is touched", parents=[both]).add_argument(
         "dir", metavar="DIR"
     )
+    for action, words in (
+        ("leave-out", "keep it online and on other computers, but not on this one"),
+        ("take-in", "have on this computer again what was left out"),
+    ):
+        root.add_parser(action, help=words, parents=[both]).add_argument(
+            "dir", metavar="PATH", help="where it is, or would be, in a two-way folder"
+        )
     sure = root.add_parser("confirm", help="delete what is gone on the other side, though it is much", parents=[both])
     sure.add_argument("dir", metavar="DIR")
     sure.add_argument("--files", type=_amount, metavar="N", help="only if it is so many files")

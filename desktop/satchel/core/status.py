@@ -106,7 +106,7 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class RootRow:
     """`deletions` are files that would be deleted but wait for a person's word, because they are so many; `verified`
-    is the last look at every byte."""
+    is the last look at every byte. `left_out` are paths in it that this computer does not want."""
 
     root_id: str
     path: str
@@ -118,6 +118,7 @@ class RootRow:
     last_full_scan_ms: int | None = None
     deletions: int = 0
     verified: Verified | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

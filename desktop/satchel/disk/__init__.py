@@ -7,6 +7,7 @@ from .ignore import MARKER_FOLDER
 from .local import LocalDisk
 from .marker import read_marker, write_marker
 from .ports import Disk, Entry, Hints, Listing, Watch
+from .selection import check_paths
 from .watch import watch
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Listing",
     "LocalDisk",
     "Watch",
+    "check_paths",
     "read_marker",
     "watch",
     "write_marker",

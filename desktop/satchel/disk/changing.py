@@ -85,6 +85,11 @@ class Changing(ABC):
             self._put_back(kept, folder, name, path)
             return False
 
+    def trash_all(self, path: str) -> None:
+        with self._spot(path) as (folder, name), self._fresh_trash() as kept:
+            self._names_in(folder, name, path)
+            folder.rename(name, kept, name)
+
     def partial(self, name: str) -> str:
         where = self._kept_at("partial", name)
         with told(where), self._own("partial", make=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -205,11 +205,14 @@ class Ignore:
     """The rules of a watched folder, as far as they have been read. Any thread may use it.
 
     `read` gives the content of a folder's ignore file, at most `LARGEST + 1` bytes, or None when there is no such file.
+    The one in the marker folder does not travel, and speaks of the whole watched folder: what it says holds on this
+    computer only, and where the files in the folder itself say nothing else.
     """
 
     def __init__(self, read: Callable[[str], bytes | None]) -> None:
         self._read = read
         self._known: dict[str, Rules] = {}
+        self._own: Rules | None = None
         self.changes = 0
         """How often a listing has shown that an ignore file is not what it was."""
 
@@ -225,6 +228,8 @@ class Ignore:
 
     def listed(self, folder: str, stamp: Stamp | None) -> Rules:
         """The rules of a folder that is being listed. `stamp` is that of the ignore file in it, if there is one."""
+        if not folder:
+            self._read_own()
         above = self._above(folder)
         known = self._known.get(folder)
         if known is not None and known.stamp == stamp:
@@ -233,19 +238,34 @@ class Ignore:
             rules = self._read_anew(folder, above, stamp, known) if stamp is not None else above
         if known is not None and known.own is not rules.own:
             self.changes += 1
-            self.forget()  # what was known of the folders below is built on it
+            self._known = {}  # what was known of the folders below is built on it
         self._known[folder] = rules
         return rules
 
     def forget(self) -> None:
         """Read everything again when it is asked for next."""
-        self._known = {}
+        self._known, self._own = {}, None
+
+    @property
+    def problems(self) -> tuple[Held, ...]:
+        """What is wrong with the file in the marker folder."""
+        held = self._own.held if self._own is not None else ()
+        return tuple(replace(one, path=f"{MARKER_FOLDER}/{one.path}") for one in held)
+
+    def _read_own(self) -> Rules:
+        """It is small, and nothing tells when it changes."""
+        known = self._own
+        self._own = own = self._read_anew(MARKER_FOLDER, _NONE, None, known)
+        if known is not None and known.own is not own.own:
+            self.changes += 1
+            self._known = {}
+        return own
 
     def _of(self, folder: str) -> Rules:
         """From the top down, and not by recursion: folders lie deeper than Python's calls may."""
         rules, at, rest = self._known.get(""), "", folder
         if rules is None:
-            rules = self._known[""] = self._read_anew("", _NONE, None, None)
+            rules = self._known[""] = self._read_anew("", self._above(""), None, None)
         while rest:
             name, _, rest = rest.partition("/")
             at = f"{at}/{name}" if at else name
@@ -255,8 +275,11 @@ class Ignore:
         return rules
 
     def _above(self, folder: str) -> Rules:
+        if not folder:
+            own = self._own or self._read_own()
+            return Rules(own.files)
         parent, _, name = folder.rpartition("/")
-        return self._of(parent).below(name) if folder else _NONE
+        return self._of(parent).below(name)
 
     def _read_anew(self, folder: str, above: Rules, stamp: Stamp | None, known: Rules | None) -> Rules:
         """What cannot be read leaves in force what was, and is tried again at the next listing."""

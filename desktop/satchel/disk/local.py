@@ -17,8 +17,9 @@ from satchel.core.status import Held
 from .changing import Changing
 from .folder import REPARSE_POINT, entry_of, unlimited
 from .ignore import IGNORE_FILE, LARGEST, Ignore, ignored
-from .marker import read_marker
+from .marker import read_marker, read_selection, write_selection
 from .ports import Entry, Listing
+from .selection import left_out, with_path, without_path
 
 _CHUNK = 1024 * 1024
 
@@ -66,13 +67,24 @@ class LocalDisk(Changing):
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise _unreadable(error, where, "folder") from error
-        return Listing(tuple(entries), (*held, *rules.held))
+        return Listing(tuple(entries), (*held, *rules.held, *(() if folder else self._ignore.problems)))
 
     def ignored(self, path: str, kind: Literal["file", "folder"]) -> bool:
         return self._ignore.ignored(path, kind == "folder")
 
     def rules_changes(self) -> int:
         return self._ignore.changes
+
+    def left_out(self) -> tuple[str, ...]:
+        return left_out(read_selection(Path(self._root)))
+
+    def leave_out(self, path: str) -> None:
+        root = Path(self._root)
+        write_selection(root, with_path(read_selection(root), path))
+
+    def take_in(self, path: str) -> None:
+        root = Path(self._root)
+        write_selection(root, without_path(read_selection(root), path))
 
     def stat(self, path: str) -> Entry | None:
         try:

@@ -1,13 +1,16 @@
-"""The marker that says which watched folder this is: without it an empty mount point would look like a mass delete."""
+"""What Satchel keeps in a watched folder of its own: the marker that says which one this is, without which an empty
+mount point would look like a mass delete, and the ignore file of this computer alone."""
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from pathlib import Path
 
 from satchel.core.errors import LocalFileError
 
-from .ignore import MARKER_FOLDER
+from .ignore import IGNORE_FILE, MARKER_FOLDER
 
 _MARKER = "root.json"
 
@@ -32,3 +35,33 @@ def read_marker(root: Path) -> str | None:
         return str(found["root_id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def read_selection(root: Path) -> bytes:
+    """The ignore file of this computer; empty when there is none. Raises `LocalFileError`."""
+    try:
+        return (root / MARKER_FOLDER / IGNORE_FILE).read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise LocalFileError(
+            f"{IGNORE_FILE} in {MARKER_FOLDER} cannot be read",
+            "Give your user permission to read it.",
+            path=str(root),
+        ) from error
+
+
+def write_selection(root: Path, text: bytes) -> None:
+    """All of it or nothing. Raises `LocalFileError`."""
+    folder = root / MARKER_FOLDER
+    beside = folder / f"{IGNORE_FILE}-{secrets.token_hex(6)}"
+    try:
+        with beside.open("xb") as file:
+            file.write(text)
+            os.fsync(file.fileno())
+        beside.replace(folder / IGNORE_FILE)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise LocalFileError(
+            "What this computer leaves out cannot be written down", f"{error.strerror}.", path=str(folder)
+        ) from error

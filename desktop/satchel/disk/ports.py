@@ -57,6 +57,16 @@ class Disk(Protocol):
     def rules_changes(self) -> int:
         """A number that grows when a listing shows that other names may be ignored than before."""
 
+    def left_out(self) -> tuple[str, ...]:
+        """Paths that this computer alone leaves out, because `leave_out` was told so."""
+
+    def leave_out(self, path: str) -> None:
+        """From now on a listing leaves it out, unless an ignore file in the folder itself speaks for it. What is there
+        stays there. `UsageError` for a path that cannot be written down."""
+
+    def take_in(self, path: str) -> None:
+        """What `leave_out` said of this path is taken back."""
+
     def stat(self, path: str) -> Entry | None:
         """The entry of a file or folder; None when it is gone or has become something else."""
 
@@ -85,6 +95,9 @@ class Disk(Protocol):
 
     def trash_folder(self, path: str) -> bool:
         """Move a folder to the trash in which nothing is left but what is ignored; False when there is more."""
+
+    def trash_all(self, path: str) -> None:
+        """Move a folder to the trash with all that is in it."""
 
     def partial(self, name: str) -> str:
         """Where bytes of a file may gather that is not whole yet: an absolute path in the marker folder, which is

@@ -32,7 +32,7 @@ from watchdog.observers import Observer
 
 from satchel.core.status import Held
 
-from .ignore import IGNORE_FILE
+from .ignore import IGNORE_FILE, MARKER_FOLDER
 from .local import ignore_of
 from .ports import Hints, Watch
 
@@ -96,6 +96,7 @@ class _Collector(FileSystemEventHandler):
     def __init__(self, root: Path, wake: Callable[[], None]) -> None:
         self._root = os.fspath(root)
         self._ignore = ignore_of(root)
+        self._own_rules = os.fspath(root / MARKER_FOLDER / IGNORE_FILE)
         self._wake = wake
         self._lock = threading.Lock()
         self._folders: set[str] = set()
@@ -106,6 +107,8 @@ class _Collector(FileSystemEventHandler):
     def dispatch(self, event: FileSystemEvent) -> None:
         if _changes_rules(event):
             self._ignore.forget()
+            if any(os.fsdecode(path) == self._own_rules for path in (event.src_path, event.dest_path)):
+                self._add({""}, set())
         paths = [self._relative(path, event.is_directory) for path in (event.src_path, event.dest_path) if path]
         folders = {path.rpartition("/")[0] for path in paths if path}
         if event.is_directory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -259,8 +259,9 @@ async def root_add(
     dir: str,  # noqa: A002 - agreed
     to: str | None = None,
     two_way: bool = False,
+    left_out: Sequence[str] = (),
 ) -> RootRow:
-    return await engine.signed_in().roots.add(dir, to, two_way=two_way)
+    return await engine.signed_in().roots.add(dir, to, two_way=two_way, left_out=left_out)
 
 
 async def root_list(engine: Engine, _: Emit) -> tuple[RootRow, ...]:
@@ -279,6 +280,20 @@ async def root_confirm(engine: Engine, _: Emit, root_id_or_dir: str, files: int 
         raise UsageError("Satchel is paused", "Resume it first.")
     await parts.look()
     return {"files": await parts.roots.confirm(root_id_or_dir, files)}
+
+
+async def root_folders(engine: Engine, _: Emit, root_id_or_dir: str) -> tuple[str, ...]:
+    return await engine.signed_in().roots.folders(root_id_or_dir)
+
+
+async def root_leave_out(engine: Engine, _: Emit, path: str) -> RootRow:
+    """Keep a file or folder of a two-way folder online only: its copy here goes to the folder's own trash."""
+    return await engine.signed_in().roots.leave_out(path)
+
+
+async def root_take_in(engine: Engine, _: Emit, path: str) -> RootRow:
+    """Have on this computer again what was left out."""
+    return await engine.signed_in().roots.take_in(path)
 
 
 async def verify(engine: Engine, emit: Emit, root_id_or_dir: str | None = None) -> tuple[RootRow, ...]:
@@ -310,7 +325,8 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
         login, logout, whoami,
         drop, transfer_cancel, transfer_retry, transfer_pause, transfer_resume, clear_done, get,
         ls, mkdir, mv, rm, link_create, link_list, link_revoke,
-        root_add, root_list, root_remove, root_confirm, verify, sync_once,
+        root_add, root_list, root_remove, root_confirm, root_folders, root_leave_out, root_take_in,
+        verify, sync_once,
     )
 }  # fmt: skip
 

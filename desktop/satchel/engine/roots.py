@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from satchel.core.model import ChangePage, FolderIntent, FolderMade, Node, Uploa
 from satchel.core.names import printable
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import RootRow
+from satchel.disk import LocalDisk, check_paths
 from satchel.journal import Journal, WatchedRoot
 from satchel.sync import RootSync, add_root
 from satchel.transfer import Uploader
@@ -138,9 +139,14 @@ class Roots:
     def rows(self) -> tuple[RootRow, ...]:
         return tuple(self._row(root_id) for root_id in self._syncs)
 
-    async def add(self, folder: str, to: str | None, *, two_way: bool = False) -> RootRow:
-        root = await self._blocking(
-            lambda: add_root(
+    async def add(self, folder: str, to: str | None, *, two_way: bool = False, left_out: Sequence[str] = ()) -> RootRow:
+        """`left_out` are paths in the remote folder that are not to come here. Raises `UsageError`."""
+        if left_out and not two_way:
+            raise UsageError("A folder that only uploads has nothing to leave out", "Add it as two-way.", path=folder)
+        check_paths(left_out)
+
+        def added() -> WatchedRoot:
+            root = add_root(
                 self._journal,
                 Path(folder),
                 to,
@@ -149,7 +155,11 @@ class Roots:
                 account_id=self._account_id,
                 two_way=two_way,
             )
-        )
+            for path in left_out:
+                LocalDisk(Path(root.path)).leave_out(path)
+            return root
+
+        root = await self._blocking(added)
         sync = self._syncs[root.root_id] = self._made(root)
         if self._paused:
             sync.pause()
@@ -193,6 +203,28 @@ class Roots:
             await sync.sync_once()
         self._on_change()
         return row.deletions
+
+    async def leave_out(self, path: str) -> RootRow:
+        """Keep something in a two-way folder online only: `path` is where it is, or would be, on this computer. Raises
+        `UsageError`."""
+        root, inside = self._leading_into(path)
+        return await self._chosen(root, self._syncs[root.root_id].leave_out(inside))
+
+    async def take_in(self, path: str) -> RootRow:
+        """Have here again what was left out. Raises `UsageError`."""
+        root, inside = self._leading_into(path)
+        return await self._chosen(root, self._syncs[root.root_id].take_in(inside))
+
+    async def folders(self, root_id_or_dir: str) -> tuple[str, ...]:
+        """Names of the folders that are online in a watched folder's remote one. Raises `UsageError`."""
+        return await self._syncs[self._find(root_id_or_dir).root_id].folders_online()
+
+    async def _chosen(self, root: WatchedRoot, choice: Awaitable[None]) -> RootRow:
+        await choice
+        if not self.resident:
+            await self._syncs[root.root_id].sync_once()
+        self._on_change()
+        return self._row(root.root_id)
 
     async def verify(self, root_id_or_dir: str | None, emit: Callable[[Any], None]) -> tuple[RootRow, ...]:
         """Compare every byte of one folder, or of all, and change nothing; see `Verification.run`. Raises `UsageError`
@@ -243,6 +275,15 @@ class Roots:
         if root is None:
             raise UsageError("This folder is not watched", "See `satchel root list`.", path=given)
         return root
+
+    def _leading_into(self, path: str) -> tuple[WatchedRoot, str]:
+        """The watched folder that a path leads into, and the way on from there."""
+        places = [Path(path).absolute(), Path(path).parent.resolve() / Path(path).name]
+        for root in self._journal.roots.all():
+            for place in places:
+                if place.is_relative_to(root.path) and place != Path(root.path):
+                    return root, place.relative_to(root.path).as_posix()
+        raise UsageError("This lies in no watched folder", "See `satchel root list`.", path=path)
 
     def _row(self, root_id: str) -> RootRow:
         return replace(self._syncs[root_id].status(), verified=self._verification.last(root_id))

@@ -25,12 +25,14 @@ from .rules import admit
 class Observation:
     """The dirty part, and what is held back in each folder that was looked at (paths relative to the root).
     `rules` is the disk's count of `rules_changes` after looking; `astray` tells that a folder to look at was not there.
+    `absent` items of a two-way root are ignored and not on this disk any more: that is nobody's delete.
     """
 
     dirt: Dirt = field(default_factory=Dirt)
     held: dict[str, tuple[Held, ...]] = field(default_factory=dict)
     rules: int = 0
     astray: bool = False
+    absent: list[Item] = field(default_factory=list)
 
     def stays(self, disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
         """Whether a synced name that is in no listing is left alone all the same: it is held back, or ignored now."""
@@ -117,12 +119,21 @@ class _Look:
                     changed.append((entry, stamp))
                 if entry.kind == "folder":
                     below.append((join(folder, entry.name), stamp.item_id))
-        vanished = [
-            stamp for stamp in stamps.values() if not self.seen.stays(self._disk, join(folder, stamp.name), stamp.kind)
-        ]
+        vanished: list[Stamp] = []
+        for stamp in stamps.values():
+            path = join(folder, stamp.name)
+            if not self.seen.stays(self._disk, path, stamp.kind):
+                vanished.append(stamp)
+            elif self._top is not None and self._disk.ignored(path, stamp.kind) and self._disk.stat(path) is None:
+                self._miss(stamp)
         if appeared or changed or vanished:
             self._differ(Difference(folder, item), listed, appeared, changed, vanished)
         return below
+
+    def _miss(self, stamp: Stamp) -> None:
+        item = self._tree.get(stamp.item_id)
+        if item is not None:
+            self.seen.absent += [item, *self._tree.descendants(item.item_id)]
 
     def _differ(
         self,

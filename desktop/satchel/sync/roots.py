@@ -20,13 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from satchel.core.errors import BusyError, LocalFileError, OfflineError, SatchelError
+from satchel.core.errors import BusyError, LocalFileError, OfflineError, SatchelError, UsageError
 from satchel.core.names import conflicted
 from satchel.core.ports import Clock, Ids, SystemClock, SystemIds
 from satchel.core.status import Held, RootRow
 from satchel.disk import Disk, LocalDisk, Watch, watch
 from satchel.journal import Journal, WatchedRoot
 
+from .choosing import folders_online, leave_out, take_in
 from .failures import Failures
 from .following import Following
 from .mirror import mirror
@@ -216,6 +217,30 @@ class RootSync:
             self._following.soon()
         self.rescan()
 
+    async def leave_out(self, path: str) -> None:
+        """Keep a file or folder of a two-way root online and on other computers only. Raises `UsageError` while all
+        of it is not in step."""
+        await self._choose(lambda: leave_out(self._side, path))
+
+    async def take_in(self, path: str) -> None:
+        """Have on this computer what was left out. Raises `UsageError` when it was not."""
+        await self._choose(lambda: take_in(self._side, path))
+
+    async def folders_online(self) -> tuple[str, ...]:
+        """Names of the folders in the remote one, as far as is known here."""
+        side = self._side
+        return await side.blocking(lambda: folders_online(side)) if side.root.remote_node is not None else ()
+
+    async def _choose(self, choice: Callable[[], None]) -> None:
+        if self._following is None:
+            raise UsageError(
+                "This folder only uploads", "All that is in it is on this computer anyway.", path=self._side.root.path
+            )
+        async with self._lock:
+            await self._check_place()
+            await self._side.blocking(choice)
+        self.rescan()
+
     async def close(self) -> None:
         """Stop watching and sending; the journal knows how to go on."""
         await self._sending.outbox.close()
@@ -249,6 +274,7 @@ class RootSync:
             held=tuple([*held, blind] if blind is not None else held),
             last_full_scan_ms=sending.last_full_scan_ms,
             deletions=self._deletions,
+            left_out=sending.left_out,
         )
 
     @property

@@ -17,7 +17,7 @@ from .failures import Failures
 from .observe import digests, observe, relative, still_held
 from .operations import Upload
 from .outbox import Outbox
-from .plan import World, plan
+from .plan import World, detached, plan
 from .ports import Uploads
 from .quiet import Quiet
 from .remote import Side
@@ -76,6 +76,7 @@ class Sending:
         self.mass_delete = 0
         self.offline = False
         self.last_full_scan_ms: int | None = None
+        self.left_out: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -102,8 +103,11 @@ class Sending:
         if folders is None:
             self._held, self._rules = seen.held, seen.rules
             self.last_full_scan_ms = self._clock.now_ms()
+            self.left_out = await side.blocking(side.disk.left_out) if top is not None else ()
         else:
             self._held = await side.blocking(lambda: still_held(side.disk, self._held, seen))
+        if seen.absent:
+            await side.blocking(lambda: side.tree.put_many(detached(item) for item in seen.absent))
         waiting = Waiting(self._quiet, self.failures, self._clock)
         world = World(
             top=side.top,

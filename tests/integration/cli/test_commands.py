@@ -259,6 +259,54 @@ def test_a_mass_delete_is_confirmed_as_json_and_by_id(shell: Shell) -> None:
     assert shell.account.tree() == ["/Notes"]
 
 
+def test_a_folder_is_left_out_and_taken_in_again(shell: Shell) -> None:
+    (shell.folder / "Notes" / "films" / "old").mkdir(parents=True)
+    shell.run("root", "add", "Notes", "--two-way")
+    shell.run("sync", "--once")
+
+    left = shell.run("root", "leave-out", "Notes/films")
+    assert (left.code, left.err) == (0, "")
+    assert "films is not kept on this computer any more" in left.out
+    assert not (shell.folder / "Notes" / "films").exists()
+    assert "/Notes/films/old" in shell.account.tree()
+    assert "  not on this computer: films\n" in shell.run("root", "list").out
+    assert [row["left_out"] for row in shell.json("root", "list")] == [["films"]]
+
+    assert shell.json("root", "take-in", "Notes/films")["left_out"] == []
+    assert shell.run("sync", "--once").code == 0
+    assert (shell.folder / "Notes" / "films" / "old").is_dir()
+
+
+def test_what_cannot_be_left_out_says_why(shell: Shell) -> None:
+    shell.file("Notes/films/a.mp4")
+    shell.run("root", "add", "Notes", "--two-way")
+    shell.run("sync", "--once")
+    shell.file("Notes/films/new.mp4")
+    for path, why in (
+        ("Notes/films", "Not all of it is online"),
+        ("Notes/nothing", "nothing of this name online"),
+        ("Notes", "lies in no watched folder"),
+        ("Elsewhere/a", "lies in no watched folder"),
+    ):
+        refused = shell.run("root", "leave-out", path)
+        assert (refused.code, refused.out) == (2, "")
+        assert why in refused.err
+    assert (shell.folder / "Notes" / "films" / "new.mp4").exists()
+
+
+def test_a_folder_is_added_without_what_is_not_wanted(shell: Shell) -> None:
+    for path in ("/Notes", "/Notes/films", "/Notes/kept"):
+        shell.run("mkdir", path)
+    for name in ("Here", "There"):
+        (shell.folder / name).mkdir()
+    shell.run("root", "add", "Here", "--two-way", "--to", "/Notes", "--leave-out", "films/")
+    assert shell.run("sync", "--once").code == 0
+    assert sorted(path.name for path in (shell.folder / "Here").iterdir()) == [".satchel", "kept"]
+    refused = shell.run("root", "add", "There", "--leave-out", "films")
+    assert refused.code == 2
+    assert "nothing to leave out" in refused.err
+
+
 def test_there_may_be_nothing_to_confirm(shell: Shell) -> None:
     shell.file("Notes/a.txt")
     shell.run("root", "add", "Notes")

@@ -71,6 +71,25 @@ def test_what_an_ignore_file_names_raises_no_hints_until_it_is_changed(watching)
     bell.gather(running, lambda b: "old/b.txt" in b.closed)
 
 
+def test_what_this_computer_alone_leaves_out_raises_no_hints_until_that_is_changed(watching):
+    running, bell, root = watching
+    own = root / ".satchel" / ".satchelignore"
+    own.parent.mkdir(exist_ok=True)
+    (root / "seen.txt").write_text("x")
+    bell.gather(running, lambda b: "seen.txt" in b.closed)
+    own.write_text("/old\n")
+    (root / "old" / "a.txt").write_text("x")
+    (root / "seen too.txt").write_text("x")
+    bell.gather(running, lambda b: "seen too.txt" in b.closed)
+    assert "old/a.txt" not in bell.closed
+    running.take()
+    bell.folders.clear()
+    own.write_text("")
+    bell.gather(running, lambda b: b.folders == {""})  # the rules are read with the top folder
+    (root / "old" / "b.txt").write_text("x")
+    bell.gather(running, lambda b: "old/b.txt" in b.closed)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify")
 def test_a_full_watch_limit_is_told_even_when_only_a_subfolder_hits_it(tmp_path, monkeypatch):
     from watchdog.observers.inotify_c import InotifyFD

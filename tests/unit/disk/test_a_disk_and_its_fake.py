@@ -182,6 +182,7 @@ def test_what_is_gone_is_told(world: World) -> None:
         lambda: world.disk.move("f", "g"),
         lambda: world.disk.trash("f", planned),
         lambda: world.disk.trash_folder("f"),
+        lambda: world.disk.trash_all("f"),
         lambda: world.disk.set_aside("f", "k"),
         lambda: world.disk.bring_back("k", "f"),
         lambda: world.disk.place(gone, "f", planned),
@@ -283,10 +284,53 @@ def test_a_folder_with_more_in_it_stays(world: World, left: str) -> None:
     assert world.tree() == before
 
 
+def test_a_whole_folder_is_in_the_trash_and_comes_back_by_hand(world: World) -> None:
+    world.write("a/b/f", "mine")
+    world.write("a/g", "another")
+    world.disk.trash_all("a")
+    assert world.tree() == {}
+    assert world.trashed() == ["another", "mine"]
+
+
+def test_what_this_computer_leaves_out_is_ignored_from_the_next_look_on(world: World) -> None:
+    world.write("a/b/f", "mine")
+    world.write("a/g", "another")
+    world.write("c/b/f", "third")
+    world.disk.list("")
+    before = world.disk.rules_changes()
+    for path in ("a/b", "c"):
+        world.disk.leave_out(path)
+    world.disk.list("")
+    assert world.disk.left_out() == ("a/b", "c")
+    assert world.disk.ignored("a/b", "folder")
+    assert world.disk.ignored("a/b/f", "file")
+    assert [entry.name for entry in world.disk.list("a").entries] == ["g"]  # type: ignore[union-attr]
+    assert [entry.name for entry in world.disk.list("").entries] == ["a"]  # type: ignore[union-attr]
+    world.disk.take_in("a/b")
+    world.disk.list("")
+    assert world.disk.left_out() == ("c",)
+    assert not world.disk.ignored("a/b", "folder")
+    assert world.disk.rules_changes() > before + 1
+    assert set(world.tree()) == {"a", "a/b", "a/b/f", "a/g", "c", "c/b", "c/b/f"}
+
+
+def test_an_ignore_file_in_the_folder_has_the_last_word(world: World) -> None:
+    world.write("a/f", "mine")
+    world.write("b/f", "mine")
+    world.write(".satchelignore", "!/a\n")
+    world.disk.leave_out("a")
+    world.disk.leave_out("b")
+    world.disk.list("")
+    assert not world.disk.ignored("a", "folder")
+    assert world.disk.ignored("b", "folder")
+
+
 def test_a_file_is_no_folder_to_trash(world: World) -> None:
     world.write("f", "mine")
     with pytest.raises(LocalFileError):
         world.disk.trash_folder("f")
+    with pytest.raises(LocalFileError):
+        world.disk.trash_all("f")
     assert world.tree() == {"f": "mine"}
 
 
@@ -457,6 +501,7 @@ def test_no_path_leads_out_of_the_folder_or_into_the_marker(world: World, path: 
         lambda: world.disk.move(path, "b"),
         lambda: world.disk.trash(path, entry),
         lambda: world.disk.trash_folder(path),
+        lambda: world.disk.trash_all(path),
         lambda: world.disk.place(partial, path, None),
         lambda: world.disk.place(partial, path, entry),
         lambda: world.disk.set_aside(path, "2"),

@@ -239,3 +239,45 @@ def test_a_path_longer_than_the_system_allows_is_told(tmp_path):
     with pytest.raises(LocalFileError, match="longer than this system allows") as error:
         LocalDisk(tmp_path).list(path)
     assert error.value.message
+
+
+def test_the_file_of_this_computer_is_read_with_the_top_folder_and_its_trouble_is_told(tmp_path):
+    make(tmp_path, "a.log", "sub/b.log", "c.txt")
+    disk = LocalDisk(tmp_path)
+    own = tmp_path / ".satchel" / ".satchelignore"
+    own.parent.mkdir()
+    assert files(disk) == {"a.log", "sub/b.log", "c.txt"}
+    own.write_text("*.log\n[z-a]\n")
+    before = disk.rules_changes()
+    assert files(disk) == {"c.txt"}
+    assert disk.rules_changes() > before
+    assert held(disk) == [(".satchel/.satchelignore", "Line 2 is no pattern: [z-a]")]
+    assert held(disk, "sub") == []
+    own.unlink()
+    assert files(disk) == {"a.log", "sub/b.log", "c.txt"}
+    assert held(disk) == []
+
+
+def test_a_link_in_the_place_of_the_file_of_this_computer_is_none_and_is_not_written_through(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / ".satchel").mkdir(parents=True)
+    elsewhere.write_text("*.log\n")
+    make(root, "a.log")
+    (root / ".satchel" / ".satchelignore").symlink_to(elsewhere)
+    disk = LocalDisk(root)
+    assert files(disk) == {"a.log"}
+    disk.leave_out("a.log")
+    assert files(disk) == set()
+    assert elsewhere.read_text() == "*.log\n"
+    assert [path.name for path in (root / ".satchel").iterdir()] == [".satchelignore"]
+
+
+def test_what_this_computer_leaves_out_is_kept_when_it_cannot_be_written_down(tmp_path):
+    disk = LocalDisk(tmp_path)
+    (tmp_path / ".satchel").mkdir()
+    disk.leave_out("a")
+    (tmp_path / ".satchel").chmod(0o500)
+    with as_ordinary_user(), pytest.raises(LocalFileError, match="cannot be written down"):
+        disk.leave_out("b")
+    (tmp_path / ".satchel").chmod(0o700)
+    assert disk.left_out() == ("a",)
