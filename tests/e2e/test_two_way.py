@@ -152,3 +152,33 @@ def test_a_new_computer_gets_everything_and_a_deletion_there_reaches_the_first(
             assert set(equal([first, second])) == {"sub", "sub/big.bin"}
         finally:
             second.client.stop()
+
+
+def test_what_one_computer_leaves_out_stays_online_and_comes_back_when_it_is_wanted(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    with computers(cloud, tmp_path, 2) as [first, second]:
+        for name in ("films/old/a.bin", "films/b.bin", "note.txt"):
+            (first.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (first.folder / name).write_text(name)
+        equal([first, second])
+
+        row = second.engine.call("root_leave_out", path=str(second.folder / "films"))
+        assert row["root_id"] == second.row()["root_id"]
+        wait_until(lambda: second.row()["left_out"] == ["films"] and second.row()["state"] == "in_step", 60)
+        assert set(local_tree(second.folder)) == {"note.txt"}
+        kept = list((second.folder / ".satchel" / "trash").rglob("a.bin"))
+        assert [file.read_text() for file in kept] == ["films/old/a.bin"]
+
+        (first.folder / "films" / "new.bin").write_text("new")
+        (first.folder / "more.txt").write_text("more")
+        wait_until((second.folder / "more.txt").exists, 60)
+        second.restart()
+        wait_until(lambda: second.row()["state"] == "in_step", 60)
+        assert set(local_tree(second.folder)) == {"more.txt", "note.txt"}
+        assert set(remote_tree(first.engine, "/Work")) == {
+            "films", "films/b.bin", "films/new.bin", "films/old", "films/old/a.bin", "more.txt", "note.txt",
+        }  # fmt: skip
+
+        second.engine.call("root_take_in", path=str(second.folder / "films"))
+        assert "films/new.bin" in equal([first, second])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Property, QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
+
+from satchel.core.errors import SatchelError
 
 from . import wording
 
@@ -22,6 +25,8 @@ class Folders(QObject):
         self._ask = ask
         self._toast = toast
         self._roots: list[dict[str, Any]] = []
+        self._choices: dict[str, list[str]] = {}
+        """Folders that are online, of the roots whose choice is open."""
 
     def take(self, roots: list[dict[str, Any]]) -> None:
         """What a snapshot says."""
@@ -31,9 +36,23 @@ class Folders(QObject):
 
     @Property(list, notify=changed)
     def rows(self) -> list[Any]:
-        """`RootRow`s with where they go (`goes`), and how they are and were looked at (`looks`)."""
+        """`RootRow`s with where they go (`goes`), how they are and were looked at (`looks`), and which folders there
+        are to choose from (`choices`), if somebody `chooses`."""
         now_ms = int(time.time() * 1000)
-        return [root | {"goes": wording.goes(root), "looks": wording.looks(root, now_ms)} for root in self._roots]
+        return [
+            root
+            | {
+                "goes": wording.goes(root),
+                "looks": wording.looks(root, now_ms),
+                "chooses": root["root_id"] in self._choices,
+                "choices": self._choices_of(root),
+            }
+            for root in self._roots
+        ]
+
+    def _choices_of(self, root: dict[str, Any]) -> list[dict[str, Any]]:
+        known = {*self._choices.get(root["root_id"], ()), *root["left_out"]}
+        return [{"path": path, "here": path not in root["left_out"]} for path in sorted(known, key=str.casefold)]
 
     @Property(list, notify=changed)
     def held(self) -> list[Any]:
@@ -58,6 +77,33 @@ class Folders(QObject):
     @Slot(str)
     def remove(self, root_id: str) -> None:
         self._ask("root_remove", root_id_or_dir=root_id)
+
+    @Slot(str)
+    def choose(self, root_id: str) -> None:
+        """Show, or show no longer, which folders may be left out."""
+        if self._choices.pop(root_id, None) is not None:
+            self.changed.emit()
+            return
+
+        def known(names: list[str]) -> None:
+            self._choices[root_id] = names
+            self.changed.emit()
+
+        self._ask("root_folders", then=known, root_id_or_dir=root_id)
+
+    @Slot(str, str, bool)
+    def have(self, root_id: str, path: str, wanted: bool) -> None:
+        """Whether this computer has what is online at `path` in the folder."""
+        root = next((root for root in self._roots if root["root_id"] == root_id), None)
+        if root is None:
+            return
+
+        def refused(error: SatchelError) -> None:
+            self._toast(error.title, error.message or error.path or "", True)
+            self.changed.emit()  # the switch shows what is so
+
+        command = "root_take_in" if wanted else "root_leave_out"
+        self._ask(command, otherwise=refused, path=str(Path(root["path"], path)))
 
     @Slot(str, int)
     def confirmDeletions(self, root_id: str, files: int) -> None:  # noqa: N802 - QML's convention

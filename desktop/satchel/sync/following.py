@@ -16,7 +16,7 @@ from .apply import apply
 from .carry import put_in_place, recover
 from .failures import Failures
 from .follow import follow
-from .news import gather, held_names, leaves_out, standing
+from .news import gather, held_names, leave_in_peace, leaves_out, standing
 from .operations import Fetch
 from .outbox import Outbox
 from .plan import World
@@ -54,6 +54,7 @@ class Following:
         self._quiet = quiet
         self._on_fetched = on_fetched
         self._side: Side | None = None
+        self._rules = -1
         self.failures = failures
         self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched, FETCHES_AT_ONCE)
         self.due = 0.0
@@ -72,10 +73,13 @@ class Following:
         await side.blocking(lambda: recover(side))
 
     async def compare_all(self, side: Side) -> None:
-        """With a full scan: items that ought to be known to differ and are not; and old trash is deleted."""
+        """With a full scan: items that ought to be known to differ and are not, be it that they are ignored no longer;
+        and old trash is deleted."""
 
         def mark() -> None:
-            missed = side.tree.differing()
+            rules = side.disk.rules_changes()
+            missed = side.tree.differing(away=rules != self._rules)
+            self._rules = rules
             side.tree.put_many(replace(item, dirty=True) for item in missed)
             with contextlib.suppress(LocalFileError):
                 side.disk.tidy((self._clock.now_ms() - KEPT_DAYS * 86_400_000) * 1_000_000)
@@ -103,6 +107,7 @@ class Following:
         )
 
         made = await side.blocking(lambda: follow(news, world, lambda item: leaves_out(side.disk, news, item)))
+        await side.blocking(lambda: leave_in_peace(side, news))
         self.held = held_names(news)
         self.mass_delete = made.mass_delete
         outcome = await apply(side, made.steps, waiting.skip)

@@ -6,6 +6,7 @@ Blocking, for an executor. Whole trees stay in SQLite; what comes back is the di
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from satchel.core.errors import LocalFileError
 from satchel.core.names import here_problem, name_key, printable
@@ -17,6 +18,7 @@ from satchel.journal.tree import AWAY, TOP
 from .dirt import same_stamp
 from .follow import News
 from .observe import digests
+from .remote import Side
 
 
 def gather(disk: Disk, tree: Tree, top: str) -> News:
@@ -41,6 +43,19 @@ def standing(disk: Disk, news: News, top: str) -> dict[str, str]:
 def leaves_out(disk: Disk, news: News, item: Item) -> bool:
     """Whether this computer cannot have the item under its name, or ignores it there."""
     return here_problem(item.remote_name) is not None or disk.ignored(news.path_there(item), item.kind)
+
+
+def leave_in_peace(side: Side, news: News) -> None:
+    """What is ignored and not here is looked at again when there is news of it, or when other names are ignored: a
+    folder that was left out may hold more than all that is here."""
+    away = (item for item in news.items if item.state == "live" and not item.here and item.item_id not in news.aside)
+    ignored = [item for item in away if side.disk.ignored(news.path_there(item), item.kind)]
+    if not ignored:
+        return
+    with side.journal.transaction():
+        # One that came meanwhile is not what it was.
+        same = (item for item in ignored if side.tree.get(item.item_id) == item)
+        side.tree.put_many([replace(item, dirty=False) for item in same])
 
 
 def held_names(news: News) -> list[Held]:

@@ -373,13 +373,13 @@ class RootSync:
         following = self._following
         # A rescan that was asked for while the log was read is not done with a look at these folders.
         self._full, self._dirty = self._full and folders is not None, self._dirty - (folders or self._dirty)
-        if folders is None and following is not None:
-            await following.compare_all(self._side)
         busy = frozenset(following.inbox.busy if following is not None else ())
         looked = await self._sending.turn(self._side, folders, busy=busy, allowed_deletes=self._allowed_deletes)
         self._settled = self._settled and not looked.acted
         now = self._clock.monotonic()
         if folders is None:
+            if following is not None:
+                await following.compare_all(self._side)
             blind = self._watch is None or self._watch.problem is not None
             self._scan_at = now + (RESCAN_BLIND if blind else RESCAN)
         else:

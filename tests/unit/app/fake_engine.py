@@ -65,6 +65,7 @@ def root(path: str = "/home/alice/Share", **values: Any) -> dict[str, Any]:
         "last_full_scan_ms": None,
         "deletions": 0,
         "verified": None,
+        "left_out": [],
     } | values
 
 

@@ -223,6 +223,48 @@ def test_a_mass_delete_is_asked_for_on_its_folders_card_with_the_number_of_files
     qtbot.waitUntil(lambda: not any(one.text(QAccessible.Text.Name).startswith("Delete ") for one in interfaces(app)))
 
 
+def test_which_folders_this_computer_has_is_chosen_on_the_card_of_a_two_way_folder(open_app: Open, qtbot: Any) -> None:
+    two_way = root(mode="two-way", left_out=["Films"])
+    shown = snapshot(roots=[two_way, root("/home/alice/Other", root_id="r2")])
+    refusal = UsageError("Not all of it is online", "Wait until it is in step.")
+    engine = FakeEngine(shown, root_folders=["Films", "notes"], root_take_in=two_way, root_leave_out=refusal)
+    app = prepared(open_app, qtbot, engine)
+    app.window.setProperty("inSettings", True)
+    named = "Choose which folders of {} this computer has"
+    qtbot.waitUntil(
+        lambda: any(one.text(QAccessible.Text.Name) == named.format("/home/alice/Share") for one in interfaces(app))
+    )
+    assert not any(one.text(QAccessible.Text.Name) == named.format("/home/alice/Other") for one in interfaces(app))
+
+    control(app, named.format("/home/alice/Share")).forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: switches(app) >= {"Films": False, "notes": True}.items())
+    assert engine.asked("root_folders") == [{"root_id_or_dir": "r1"}]
+
+    control(app, "Films").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: engine.asked("root_take_in") == [{"path": "/home/alice/Share/Films"}])
+    engine.push(snapshot(roots=[two_way | {"left_out": []}]))
+    qtbot.waitUntil(lambda: switches(app) >= {"Films": True, "notes": True}.items())
+
+    control(app, "notes").forceActiveFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(app.window, Qt.Key.Key_Space)
+    qtbot.waitUntil(
+        lambda: any("Not all of it is online" in one.text(QAccessible.Text.Name) for one in interfaces(app))
+    )
+    assert engine.asked("root_leave_out") == [{"path": "/home/alice/Share/notes"}]
+    assert switches(app) >= {"Films": True, "notes": True}.items()
+
+
+def switches(app: Any) -> Any:
+    """What is on, by its words."""
+    return {
+        one.text(QAccessible.Text.Name): bool(one.state().checked)
+        for one in interfaces(app)
+        if one.role() == QAccessible.Role.CheckBox
+    }.items()
+
+
 def test_limits_are_shown_and_set_in_megabytes_a_second(open_app: Open, qtbot: Any) -> None:
     engine = FakeEngine(FULL, settings_get=SETTINGS | {"upload_limit": 2_500_000})
     app = prepared(open_app, qtbot, engine)

@@ -194,6 +194,23 @@ def test_something_new_under_the_name_is_left_alone(films):
     assert bob.local()["films/mine.mp4"] == b"mine"
 
 
+def test_what_is_left_out_is_not_gone_through_again_and_again(films):
+    anna, bob = films
+    leave_out(bob, "films")
+    rounds(films)
+    tree = bob.journal.tree("r" * 32)
+    assert tree.dirty() == []
+    bob.start()  # a new process
+    rounds(films)
+    assert tree.dirty() == []
+    anna.disk.write("films/new.mp4", "new")
+    rounds(films)
+    assert tree.dirty() == []
+    take_in(bob, "films")
+    assert films.settle()["films/new.mp4"] == b"new"
+    assert bob.local() == anna.local()
+
+
 def test_a_folder_that_is_deleted_elsewhere_is_forgotten_here(films):
     anna, bob = films
     leave_out(bob, "films")

@@ -69,7 +69,7 @@ Flickable {
                 required property var modelData
                 width: column.width
                 readonly property bool asks: modelData.deletions > 0
-                height: asks ? 92 + asking.height : 92
+                height: 92 + (asks ? asking.height : 0) + (modelData.chooses ? choosing.height : 0)
                 radius: Tokens.radius
                 color: Tokens.card
                 border.width: 1
@@ -79,13 +79,47 @@ Flickable {
                 Accessible.description: modelData.goes + ". " + modelData.looks
                 Icon { id: sign; x: 20; anchors.verticalCenter: remove.verticalCenter; path: Icons.folder; color: Tokens.accent }
                 Column {
-                    anchors { left: sign.right; leftMargin: 16; right: remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
+                    anchors { left: sign.right; leftMargin: 16; right: choose.visible ? choose.left : remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
                     spacing: 3
                     Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
                     Text { width: parent.width; elide: Text.ElideRight; text: root.modelData.goes; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
                     Text { width: parent.width; elide: Text.ElideRight; text: root.modelData.looks; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.tiny }
                 }
                 PushButton { id: remove; y: (92 - height) / 2; anchors { right: parent.right; rightMargin: 18 } text: qsTr("Stop watching"); hint: qsTr("Stop watching %1").arg(root.modelData.path); onClicked: satchel.folders.remove(root.modelData.root_id) }
+                PushButton {
+                    id: choose
+                    visible: root.modelData.mode === "two-way"
+                    y: remove.y
+                    anchors { right: remove.left; rightMargin: 10 }
+                    text: root.modelData.chooses ? qsTr("Done") : qsTr("Choose folders")
+                    hint: qsTr("Choose which folders of %1 this computer has").arg(root.modelData.path)
+                    onClicked: satchel.folders.choose(root.modelData.root_id)
+                }
+                Column {
+                    id: choosing
+                    visible: root.modelData.chooses
+                    y: 84 + (root.asks ? asking.height : 0)
+                    anchors { left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
+                    spacing: 2
+                    bottomPadding: 10
+                    Text {
+                        width: parent.width
+                        wrapMode: Text.Wrap
+                        bottomPadding: 4
+                        text: root.modelData.choices.length ? qsTr("What is off stays online and on your other computers; the copy here goes to the folder's own trash.") : qsTr("There are no folders online yet.")
+                        color: Tokens.quiet
+                        font.pixelSize: Tokens.small
+                    }
+                    Repeater {
+                        model: root.modelData.choices
+                        Toggle {
+                            required property var modelData
+                            text: modelData.path
+                            on: modelData.here
+                            onWished: on => satchel.folders.have(root.modelData.root_id, modelData.path, on)
+                        }
+                    }
+                }
                 Column {
                     id: asking
                     visible: root.asks
