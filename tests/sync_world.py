@@ -224,11 +224,21 @@ class FakeDisk:
         self._put_back(kept, path)
         return False
 
-    def trash_all(self, path: str) -> None:
+    def trash_all(self, path: str, judge: Callable[[], None]) -> None:
         self._check_there(path)
         if self.nodes[path].kind != "folder":
             raise LocalFileError("The folder is gone", path=path)
-        self._rename(path, self._fresh_trash(path.rpartition("/")[2]))
+        before = self._all_in(self.nodes, path)
+        judge()
+        kept = self._fresh_trash(path.rpartition("/")[2])
+        self._rename(path, kept)
+        if self._all_in(self.kept, kept) != before:
+            self._put_back(kept, path)
+            raise FileChangedError("The folder has changed meanwhile", path=path)
+
+    def _all_in(self, tree: dict[str, Inode], folder: str) -> dict[str, tuple[int, bytes, int]]:
+        inside = {path[len(folder) :]: tree[path] for path in _inside(tree, folder)}
+        return {path: (node.number, node.content, node.mtime_ns) for path, node in inside.items()}
 
     def partial(self, name: str) -> str:
         self._check_name(name)

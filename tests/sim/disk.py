@@ -141,8 +141,9 @@ class SimDisk:
 
     def unmount(self) -> None:
         """An empty folder without a marker is seen in its place."""
-        self._taken.append(self.nodes)
-        self.nodes, self.marker = Paths(self.kind), None
+        if self.marker is not None:
+            self._taken.append(self.nodes)
+            self.nodes, self.marker = Paths(self.kind), None
 
     def mount(self, root_id: str) -> None:
         if self._taken:
@@ -218,8 +219,14 @@ class SimDisk:
 
     # -- what Disk promises: changing ---------------------------------------------------------------------------------
 
-    def make_folder(self, path: str) -> Entry:
+    def _step(self) -> None:
+        """Before every change: there is nothing to change where the disk is not mounted."""
         self.between()
+        if self.marker is None:
+            raise LocalFileError("The watched folder is not there", "Connect its disk.", path="/disk")
+
+    def make_folder(self, path: str) -> Entry:
+        self._step()
         self._check_free(path)
         self._check_room(path)
         self.nodes[path] = Inode("folder", self._free_number())
@@ -227,7 +234,7 @@ class SimDisk:
         return self._entry(path)
 
     def move(self, old: str, new: str) -> Entry:
-        self.between()
+        self._step()
         if old not in self.nodes:
             raise LocalFileError("It is gone", "Nothing needs to be done.", path=old)
         if new not in self.nodes or self.nodes[new] is not self.nodes[old]:
@@ -239,13 +246,13 @@ class SimDisk:
         return self._entry(new)
 
     def trash(self, path: str, planned: Entry) -> None:
-        self.between()
+        self._step()
         self._file(path)
         where = self.nodes.spelled(path)
         inode = self.nodes.pop(path)
         self.trashed.append((self._now_ns(), where, inode))
         self._changed(path)
-        self.between()
+        self._step()
         if not _is(inode, planned):
             self.trashed.pop()
             self.nodes[self._free_name(where)] = inode
@@ -253,7 +260,7 @@ class SimDisk:
             raise FileChangedError("The file changed meanwhile", "It is looked at again.", path=path)
 
     def trash_folder(self, path: str) -> bool:
-        self.between()
+        self._step()
         if path not in self.nodes or self.nodes[path].kind != "folder":
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
         if len(self.nodes.below(path)) > 1:
@@ -262,32 +269,41 @@ class SimDisk:
         self._changed(path)
         return True
 
-    def trash_all(self, path: str) -> None:
-        self.between()
+    def trash_all(self, path: str, judge: Callable[[], None]) -> None:
+        self._step()
+        before = self._all_in(path)
+        judge()
+        self._step()
         if path not in self.nodes or self.nodes[path].kind != "folder":
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
+        if self._all_in(path) != before:
+            raise FileChangedError("The folder has changed meanwhile", "It is looked at again.", path=path)
         for found in reversed(self.nodes.below(path)):
             self.trashed.append((self._now_ns(), self.nodes.spelled(found), self.nodes.pop(found)))
         self._changed(path)
 
+    def _all_in(self, path: str) -> dict[str, tuple[int, bytes, int]]:
+        nodes = {found: self.nodes[found] for found in self.nodes.below(path)}
+        return {found: (node.number, node.content, node.mtime_ns) for found, node in nodes.items()}
+
     def partial(self, name: str) -> str:
-        self.between()
+        self._step()
         return f"/disk/.satchel/partial/{name}"
 
     def place(self, partial: str, path: str, planned: Entry | None) -> Entry:
-        self.between()
+        self._step()
         if partial not in self.partials:
             raise LocalFileError("The file is gone", "It is fetched again.", path=partial)
         if planned is not None:
             self.trash(path, planned)
-            self.between()
+            self._step()
         self._check_free(path)
         self.nodes[path] = self.partials.pop(partial)
         self._changed(path)
         return self._entry(path)
 
     def set_aside(self, path: str, key: str) -> None:
-        self.between()
+        self._step()
         if path not in self.nodes:
             raise LocalFileError("It is gone", "Nothing needs to be done.", path=path)
         where = self.nodes.spelled(path)
@@ -296,7 +312,7 @@ class SimDisk:
         self._changed(path)
 
     def bring_back(self, key: str, path: str) -> Entry:
-        self.between()
+        self._step()
         if key not in self.asides:
             raise LocalFileError("It is gone", "Nothing needs to be done.", path=path)
         self._check_free(path)
@@ -307,29 +323,29 @@ class SimDisk:
         return self._entry(path)
 
     def aside(self) -> dict[str, Entry]:
-        self.between()
+        self._step()
         return {key: _entry(name, inside[""]) for key, (name, inside) in self.asides.items()}
 
     def tidy(self, before_ns: int) -> None:
-        self.between()
+        self._step()
         self.trashed = [one for one in self.trashed if one[0] >= before_ns]
         self.partials = {name: inode for name, inode in self.partials.items() if inode.mtime_ns >= before_ns}
 
     # -- what uploads and downloads do --------------------------------------------------------------------------------
 
     def holds(self, absolute: str) -> bool:
-        self.between()
+        self._step()
         return absolute.removeprefix("/disk/") in self.nodes
 
     def read(self, absolute: str) -> tuple[bytes, int]:
         """Content and mtime."""
-        self.between()
+        self._step()
         inode = self._file(absolute.removeprefix("/disk/"))
         return inode.content, inode.mtime_ns
 
     def fill(self, partial: str, content: bytes, mtime_ns: int) -> None:
         """Write a partial file."""
-        self.between()
+        self._step()
         self._check_room(partial)
         self.seen.add(content)
         old = self.partials.get(partial)

@@ -260,16 +260,16 @@ class World:
             armed, computer.armed = computer.armed, []
             for _, act in armed:
                 act()
-            computer.disk.selection = b""
-            computer.sync.rescan()
 
     async def _settle_without_rules(self) -> bool:
         """An ignore file that somebody had changed when it was deleted comes back once."""
         settled = await self._settle()
         for _ in range(5):
-            if not settled or not any(map(_rules, self.computers)):
+            if not settled or not any(computer.disk.selection or _rules(computer) for computer in self.computers):
                 break
             for computer, person in zip(self.computers, self._people, strict=True):
+                computer.disk.selection = b""
+                computer.sync.rescan()
                 for _ in _rules(computer):
                     self._act(computer, person, Action(0, 0, "ignore_no_more"))
             settled = await self._settle()
@@ -325,7 +325,7 @@ class World:
         if hidden := self.ledger.visible - seen.keys() - held.keys() - lost:
             places = {content.decode(): self._places(content) for content in sorted(hidden)}
             self.wrongs.append(f"hidden, though nobody deleted it: {places}")
-        if not self._verbs & _FORGETTING:
+        if not self._verbs & (_FORGETTING | {"ignore"}):  # what was renamed while it was ignored comes back, too
             many = {content for content, times in seen.items() if times > self.ledger.made[content]}
             if many:
                 self.wrongs.append(f"multiplied: {sorted(many)}")
@@ -396,11 +396,10 @@ def _may_be_held(held: Held) -> bool:
 
 
 def _without(tree: dict[str, bytes | None], held: list[str]) -> dict[str, bytes | None]:
-    return {
-        unicodedata.normalize("NFC", path): content
-        for path, content in tree.items()
-        if not any(f"{path}/".startswith(f"{one}/") for one in held)
-    }
+    """However they are spelled: one spelling may be held back because of the other."""
+    spelled = {unicodedata.normalize("NFC", path): content for path, content in tree.items()}
+    out = [unicodedata.normalize("NFC", one) for one in held]
+    return {path: what for path, what in spelled.items() if not any(f"{path}/".startswith(f"{one}/") for one in out)}
 
 
 @contextlib.contextmanager

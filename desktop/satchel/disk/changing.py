@@ -20,7 +20,7 @@ import stat as modes
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenError
@@ -85,10 +85,13 @@ class Changing(ABC):
             self._put_back(kept, folder, name, path)
             return False
 
-    def trash_all(self, path: str) -> None:
+    def trash_all(self, path: str, judge: Callable[[], None]) -> None:
         with self._spot(path) as (folder, name), self._fresh_trash() as kept:
-            self._names_in(folder, name, path)
+            before = self._all_in(folder, name, path)
+            judge()
             folder.rename(name, kept, name)
+            if self._all_in(kept, name, path) != before:
+                raise self._changed(path, beside=self._put_back(kept, folder, name, path))
 
     def partial(self, name: str) -> str:
         where = self._kept_at("partial", name)
@@ -267,6 +270,24 @@ class Changing(ABC):
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=self.absolute(path))
         with folder.within([name]) as inner:
             return inner.names()
+
+    def _all_in(self, folder: Folder, name: str, path: str) -> dict[str, tuple[int, ...]]:
+        """What is in a folder, by path, as far as it tells that something was changed, made or removed."""
+        self._names_in(folder, name, path)
+        found: dict[str, tuple[int, ...]] = {}
+        waiting = [name]
+        while waiting:
+            at = waiting.pop()
+            with folder.within(at.split("/")) as here:
+                for inner in here.names():
+                    facts = here.look(inner)
+                    if facts is None:
+                        continue
+                    content = (facts.st_size, facts.st_mtime_ns) if modes.S_ISREG(facts.st_mode) else ()
+                    found[f"{at}/{inner}"] = (facts.st_mode, facts.st_ino, *content)
+                    if modes.S_ISDIR(facts.st_mode):
+                        waiting.append(f"{at}/{inner}")
+        return found
 
     def _found(self, folder: Folder, name: str, path: str) -> Entry:
         entry = folder.entry(name)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from satchel.core.names import name_key
 from satchel.core.status import Held
 
 MARKER_FOLDER = ".satchel"
@@ -68,16 +69,20 @@ def ignored(name: str) -> bool:
 
 class Patterns:
     """The content of one ignore file, with the meaning that it has in a `.gitignore`. A line that is no pattern is left
-    out and is one of the `problems`, to be held back in the folder of the file; the others hold."""
+    out and is one of the `problems`, to be held back in the folder of the file; the others hold. With `fold` names are
+    compared as the service does, whatever their capitals."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, *, fold: bool = False) -> None:
         self.text = text
+        self._fold = fold
         lines: list[_Line] = []
         problems: list[Held] = []
         names: set[str] = set()
         endings: list[str] = []
         others: list[_Line] = []
         for number, raw in enumerate(text.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+            if fold:
+                raw = name_key(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")  # noqa: PLW2901
             line = _read(raw)
             if isinstance(line, str):
                 problems.append(Held(IGNORE_FILE, f"Line {number} {line}", "Correct the line; the others hold."))
@@ -100,6 +105,8 @@ class Patterns:
     def verdict(self, way: str, name: str, folder: bool) -> bool | None:
         """Whether `name` is left out, is to be kept (`!`), or is not spoken of. `way` leads from the file's folder to
         that of the name and ends with a slash, or is empty; nothing on it is left out."""
+        if self._fold:
+            way, name = name_key(way), name_key(name)
         # Nearly all names are spoken of by no line, and a hundred thousand are asked for in a scan.
         if (
             name not in self._names
@@ -294,7 +301,9 @@ class Ignore:
         if len(text) > LARGEST:
             why = Held(IGNORE_FILE, f"It is larger than {LARGEST // 1024} KiB, so it is not used", "Make it shorter.")
             return _with(above, before, stamp, why)
-        return _with(above, before if before is not None and before.text == text else Patterns(text), stamp, None)
+        if before is None or before.text != text:
+            before = Patterns(text, fold=folder == MARKER_FOLDER)
+        return _with(above, before, stamp, None)
 
 
 def _with(above: Rules, own: Patterns | None, stamp: Stamp | None, trouble: Held | None) -> Rules:

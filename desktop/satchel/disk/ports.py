@@ -96,8 +96,9 @@ class Disk(Protocol):
     def trash_folder(self, path: str) -> bool:
         """Move a folder to the trash in which nothing is left but what is ignored; False when there is more."""
 
-    def trash_all(self, path: str) -> None:
-        """Move a folder to the trash with all that is in it."""
+    def trash_all(self, path: str, judge: Callable[[], None]) -> None:
+        """Move a folder to the trash with all that is in it, unless `judge` raises, which may look at it before. When
+        something in it has changed meanwhile it is put back, and `FileChangedError` is raised."""
 
     def partial(self, name: str) -> str:
         """Where bytes of a file may gather that is not whole yet: an absolute path in the marker folder, which is

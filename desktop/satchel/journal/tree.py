@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from .database import Database
@@ -143,18 +143,34 @@ class Tree:
         """Items that are to come into this folder of the service, or to change their place in it."""
         return self._select("remote_parent = ? AND dirty AND state = 'live'", node_id)
 
-    def differing(self, *, away: bool) -> list[Item]:
-        """Items that are not `dirty` though their halves differ: none, unless there is a bug or a lost write. With
-        `away` also those that are not on this disk: what is left out here is left in peace."""
+    def left_out_in(self, node_id: str) -> list[Item]:
+        """Items in this folder of the service that are not on this disk, and are not to be."""
+        return self._select("remote_parent = ? AND parent_item = ? AND NOT dirty AND state = 'live'", node_id, AWAY)
+
+    def think_again(self, node_id: str) -> None:
+        """A folder has another path: what is left out in it may be left out no longer."""
+        left = "SELECT 1 FROM item WHERE root_id = ? AND parent_item = ? AND NOT dirty LIMIT 1"
+        if not self._database.read(left, self._root_id, AWAY):
+            return
+        waiting = [node_id]
+        while waiting:
+            inside = self.in_remote_folder(waiting.pop())
+            self.put_many(replace(item, dirty=True) for item in inside if not item.here)
+            waiting.extend(item.node_id for item in inside if item.kind == "folder")
+
+    def differing(self, top: str, *, away: bool) -> list[Item]:
+        """Items that are not `dirty` though their halves differ: none, unless there is a bug or a lost write. `top` is
+        the node of the watched folder. With `away` also those that are not on this disk: what is left out here is left
+        in peace."""
         # With the plus the whole table is read as it lies: three times faster than row by row through an index.
         sql = (
             f"SELECT {', '.join('i.' + column for column in _COLUMNS.split(', '))} FROM item i "  # noqa: S608
             "LEFT JOIN item p ON p.item_id = i.parent_item WHERE +i.root_id = ? AND NOT i.dirty "
             "AND i.state != 'intended' AND (i.state = 'trashed' OR CASE WHEN i.parent_item = ? THEN ? "
             "ELSE i.name != i.remote_name OR (i.kind = 'file' AND i.revision_id IS NOT i.synced_revision) "
-            "OR (i.parent_item != '' AND p.node_id IS NOT i.remote_parent) END)"
+            "OR i.remote_parent IS NOT CASE i.parent_item WHEN '' THEN ? ELSE p.node_id END END)"
         )
-        return [Item(*row) for row in self._database.read(sql, self._root_id, AWAY, away)]
+        return [Item(*row) for row in self._database.read(sql, self._root_id, AWAY, away, top)]
 
     def descendants(self, item_id: str) -> Iterator[Item]:
         """All that is in a folder, folders before what is in them."""

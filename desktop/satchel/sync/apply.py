@@ -212,7 +212,8 @@ async def _single(side: Side, operation: Operation) -> None:
                 parent_id=item.remote_parent if item.remote_parent != before.remote_parent else None,
                 name=item.remote_name if item.remote_name != before.remote_name else None,
             )
-            await side.blocking(lambda: side.tree.put(_moved(item, node)))
+            # Somebody else may have renamed what was moved here, or moved what was renamed.
+            await side.blocking(lambda: _follow_own(side, _moved(item, node)))
         case Detour(item=item):
             known = await side.blocking(lambda: side.tree.get(item.item_id))
             if known is not None and known.remote_name != item.remote_name:
@@ -228,6 +229,13 @@ async def _single(side: Side, operation: Operation) -> None:
                 if error.kind != "not-found":
                     raise
             await side.blocking(lambda: side.tree.remove(item.item_id))
+
+
+def _follow_own(side: Side, moved: Item) -> None:
+    """After a move of ours."""
+    side.tree.put(checked(side, moved) if side.root.two_way else moved)
+    if side.root.two_way and moved.kind == "folder":
+        side.tree.think_again(moved.node_id)
 
 
 def _moved(item: Item, node: Node) -> Item:

@@ -15,7 +15,7 @@ from satchel.core.model import Node
 from satchel.core.names import numbered
 from satchel.disk import Disk, Entry
 from satchel.journal import Item
-from satchel.journal.tree import AWAY, TOP
+from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
 from .dirt import join, same_spelling
 from .operations import Fetch, MakeHere, MoveHere, SetAside, TrashHere
@@ -128,8 +128,11 @@ def _move(side: Side, item: Item, evict: Entry | None) -> None:
     _evict(side, path, evict)
     disk = side.disk
     entry = disk.move(_path(side, row), path) if row.here else disk.bring_back(row.item_id, path)
-    # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it.
-    side.tree.put(checked(side, replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id)))
+    # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it. One that took its
+    # place may have the same size and time.
+    same = entry.file_id == row.file_id or 0 in (entry.file_id, row.file_id)
+    place = replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id)
+    side.tree.put(checked(side, place if same or row.kind == "folder" else replace(place, size=UNKNOWN)))
 
 
 def _trash(side: Side, item: Item) -> None:

@@ -1,13 +1,13 @@
 """Choosing what of a two-way folder this computer has. Blocking.
 
 What is left out is ignored by a line in the marker folder, which stays on this computer. Its local copy goes to the
-folder's own trash, and only if all of it is in step; the next look at the disk finds that it is gone and not deleted
-(`Observation.absent`).
+folder's own trash, and only if all of it is in step. Whoever takes the copy away by hand does the same: the next look
+at the disk finds that it is ignored and gone, not deleted (`Observation.absent`).
 """
 
 from __future__ import annotations
 
-from satchel.core.errors import UsageError
+from satchel.core.errors import SatchelError, UsageError
 from satchel.core.names import name_key
 from satchel.core.status import Held
 from satchel.disk import Entry
@@ -15,6 +15,7 @@ from satchel.journal import Item
 
 from .dirt import join, same_stamp
 from .observe import observe, relative
+from .plan import detached
 from .remote import Side
 
 
@@ -25,23 +26,34 @@ def leave_out(side: Side, path: str) -> None:
     if there is None:
         raise UsageError("There is nothing of this name online", "See `satchel ls`.", path=path)
     path, item = there
+    before = side.disk.left_out()
     here = side.tree.path_of(item) if item.here else None
     entry = side.disk.stat(here) if here is not None and not side.disk.ignored(here, item.kind) else None
-    if here is not None and entry is not None:
-        _refuse_what_is_not_online(side, here, item, entry)
-    side.disk.leave_out(path)
-    side.disk.list("")  # the rules are read with it
-    if not side.disk.ignored(path, item.kind):
-        side.disk.take_in(path)
-        raise UsageError(
-            "An ignore file in the folder keeps this in", "Change its line that begins with “!”.", path=path
-        )
-    if here is None or entry is None:
-        return
-    if entry.kind == "file":
-        side.disk.trash(here, entry)
-    else:
-        side.disk.trash_all(here)
+
+    def choose() -> None:
+        if here is not None and entry is not None:
+            _refuse_what_is_not_online(side, here, item, entry)
+            if name_key(here) != name_key(path):
+                raise UsageError("It was moved, here or online", "Wait until the folder is in step.", path=here)
+        side.disk.leave_out(path)
+        side.disk.list("")  # the rules are read with it
+        if not side.disk.ignored(path, item.kind):
+            raise UsageError("An ignore file in the folder keeps this in", "Change its line with a “!”.", path=path)
+        # Before the copy goes: if the choice is taken back before the next look, that it is gone is no delete.
+        _detach(side, item)
+
+    try:
+        if here is None or entry is None:
+            choose()
+        elif entry.kind == "file":
+            choose()
+            side.disk.trash(here, entry)
+        else:
+            side.disk.trash_all(here, choose)
+    except SatchelError:
+        if path not in before:
+            side.disk.take_in(path)
+        raise
 
 
 def take_in(side: Side, path: str) -> None:
@@ -49,7 +61,15 @@ def take_in(side: Side, path: str) -> None:
     named = next((one for one in side.disk.left_out() if name_key(one) == name_key(path)), None)
     if named is None:
         raise UsageError("This is not left out on this computer", "See `satchel root list`.", path=path)
+    there = _online(side, named)
+    here = side.tree.path_of(there[1]) if there is not None and there[1].here else None
+    if there is not None and here is not None and side.disk.stat(here) is None:
+        _detach(side, there[1])  # nobody has looked since it went
     side.disk.take_in(named)
+
+
+def _detach(side: Side, item: Item) -> None:
+    side.tree.put_many([detached(one) for one in (item, *side.tree.descendants(item.item_id)) if one.here])
 
 
 def folders_online(side: Side) -> tuple[str, ...]:

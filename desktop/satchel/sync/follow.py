@@ -9,7 +9,8 @@ items whose halves differ (`News`), and the rules are fewer:
    trash: a file only while it is what was last in step, a folder only when nothing is left in it. A file that changed
    here meanwhile is left to the next `plan`.
 3. What has to wait for a place is sorted by `order`; two that wait for each other are untied by setting one aside.
-4. What this computer cannot have under its name, or leaves out, is not brought here, and is nobody's delete.
+4. What this computer cannot have under its name, or leaves out, is not brought here, and is nobody's delete. What is
+   here goes where its node goes, be it into a folder that is left out.
 5. When so much was trashed there that it looks like an accident, nothing is trashed here (`mass_delete`).
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from satchel.core.names import name_key
+from satchel.core.names import here_problem, name_key
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
@@ -92,8 +93,10 @@ class _Follower:
         self._going: set[str] = set()
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
+        self._needed: set[str] = set()
 
     def run(self) -> Plan:
+        self._needed = self._needed_folders()
         wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
         trashed = [item for item in self._news.items if item.state == "trashed" and not self._left_alone(item)]
         self._settle_who_can(wanted, trashed)
@@ -110,8 +113,18 @@ class _Follower:
         return Plan(steps, frozenset(self._waiting), mass)
 
     def _left_out(self, item: Item) -> bool:
+        if item.item_id in self._needed:
+            return False
+        if item.here:
+            # What is on this disk follows its node wherever it goes, but what is ignored here is let alone.
+            return self._refused(item) if self._in_place(item) else here_problem(item.remote_name) is not None
         above = (folder for folder in self._news.chain_there(item) if not folder.here)
         return self._refused(item) or any(map(self._refused, above))
+
+    def _needed_folders(self) -> set[str]:
+        """Folders that are left out here, but into which something of this disk is to go."""
+        movers = (item for item in self._news.items if item.state == "live" and item.here and not self._in_place(item))
+        return {folder.item_id for mover in movers for folder in self._news.chain_there(mover) if not folder.here}
 
     def _left_alone(self, item: Item) -> bool:
         """Whether something trashed there is none of our business here, and does not lie in what goes."""

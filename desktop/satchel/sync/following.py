@@ -72,20 +72,21 @@ class Following:
         """Before the disk is looked at: what a crash left aside."""
         await side.blocking(lambda: recover(side))
 
-    async def compare_all(self, side: Side) -> None:
-        """With a full scan: items that ought to be known to differ and are not, be it that they are ignored no longer;
-        and old trash is deleted."""
+    async def compare_all(self, side: Side) -> bool:
+        """With a full scan: items that ought to be known to differ and are not; and old trash is deleted. True when
+        some may be ignored no longer that are not here, so that what is here in their places is to be looked at."""
 
-        def mark() -> None:
+        def mark() -> bool:
             rules = side.disk.rules_changes()
-            missed = side.tree.differing(away=rules != self._rules)
+            missed = side.tree.differing(side.top, away=rules != self._rules)
             self._rules = rules
             side.tree.put_many(replace(item, dirty=True) for item in missed)
             with contextlib.suppress(LocalFileError):
                 side.disk.tidy((self._clock.now_ms() - KEPT_DAYS * 86_400_000) * 1_000_000)
+            return any(not item.here for item in missed)
 
-        await side.blocking(mark)
         self.soon()
+        return await side.blocking(mark)
 
     async def turn(self, side: Side, *, busy: frozenset[str], total_files: int, allowed_deletes: int) -> bool:
         """Carry out what can be now; whether a folder of this disk was moved. Errors that concern everything are

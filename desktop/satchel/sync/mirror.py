@@ -103,12 +103,14 @@ def _learn(side: Side, node: Node) -> None:
         _unlearn(tree, node)
         return
     now = replace(followed(item, node), state="live")
-    if now.revision_id is not None and (item.state == "intended" or now.revision_id in item.sent.split()):
+    if item.here and now.revision_id is not None and (item.state == "intended" or now.revision_id in item.sent.split()):
         # It was sent from here, and only the answer was lost.
         now = replace(now, synced_revision=now.revision_id, synced_sha256=now.sha256)
     if now != replace(item, sequence=now.sequence):
         now = replace(now, dirty=True)
     tree.put(now)
+    if now.kind == "folder" and (now.remote_parent, now.remote_name) != (item.remote_parent, item.remote_name):
+        tree.think_again(now.node_id)
 
 
 def _unlearn(tree: Tree, node: Node) -> None:

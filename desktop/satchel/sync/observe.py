@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from satchel.core.errors import LocalFileError
-from satchel.core.names import name_key
+from satchel.core.names import name_key, printable
 from satchel.core.status import Held
 from satchel.disk import Disk, Entry
 from satchel.journal import Item, Stamp, Tree
@@ -149,6 +149,7 @@ class _Look:
             admitted, held = admit(listed, frozenset(entry.name for entry in listed if entry.name not in new))
             self._hold(folder, held)
             appeared = [self._identified(folder, entry) for entry in admitted if entry.name in new]
+            appeared = self._without_left_out(where, appeared)
         gone = [found for stamp in vanished if (found := self._tree.get(stamp.item_id))]
         pairs = [
             (found, self._identified(folder, entry))
@@ -167,6 +168,19 @@ class _Look:
                 self._walk_gone(lost)
         if self._top is not None:
             self._want(where.item.node_id if where.item else self._top, folder, appeared)
+
+    def _without_left_out(self, where: Difference, appeared: list[Entry]) -> list[Entry]:
+        """Without names that the service has for something else, which is left out here."""
+        if self._top is None:
+            return appeared
+        node_id = where.item.node_id if where.item else self._top
+        taken = {name_key(item.remote_name) for item in self._tree.left_out_in(node_id)}
+        if not taken:
+            return appeared
+        why = "Something of this name is online, and is left out here", "Rename this one, or have the other one here."
+        held = [entry.name for entry in appeared if name_key(entry.name) in taken]
+        self._hold(where.folder, (Held(printable(name), *why) for name in held))
+        return [entry for entry in appeared if entry.name not in held]
 
     def _walk_new(self, top: str) -> None:
         waiting = [top]

@@ -238,8 +238,10 @@ class RootSync:
             )
         async with self._lock:
             await self._check_place()
-            await self._side.blocking(choice)
-        self.rescan()
+            try:
+                await self._side.blocking(choice)
+            finally:
+                self.rescan()
 
     async def close(self) -> None:
         """Stop watching and sending; the journal knows how to go on."""
@@ -379,7 +381,7 @@ class RootSync:
         now = self._clock.monotonic()
         if folders is None:
             if following is not None:
-                await following.compare_all(self._side)
+                self._full = await following.compare_all(self._side) or self._full
             blind = self._watch is None or self._watch.problem is not None
             self._scan_at = now + (RESCAN_BLIND if blind else RESCAN)
         else:

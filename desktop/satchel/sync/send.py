@@ -70,6 +70,8 @@ def _record(side: Side, operation: Upload, node: Node) -> bool:
         item = side.tree.get(operation.item.item_id)
         if item is None:
             return False  # deleted meanwhile, with its folder
+        if not item.here:
+            return False  # it has no local half any more: the log tells of what was sent
         if node.sequence < item.sequence:
             # The log was quicker, and knows more.
             known = item.revision_id == node.revision.revision_id if node.revision else False

@@ -182,7 +182,7 @@ def test_what_is_gone_is_told(world: World) -> None:
         lambda: world.disk.move("f", "g"),
         lambda: world.disk.trash("f", planned),
         lambda: world.disk.trash_folder("f"),
-        lambda: world.disk.trash_all("f"),
+        lambda: world.disk.trash_all("f", lambda: None),
         lambda: world.disk.set_aside("f", "k"),
         lambda: world.disk.bring_back("k", "f"),
         lambda: world.disk.place(gone, "f", planned),
@@ -287,9 +287,31 @@ def test_a_folder_with_more_in_it_stays(world: World, left: str) -> None:
 def test_a_whole_folder_is_in_the_trash_and_comes_back_by_hand(world: World) -> None:
     world.write("a/b/f", "mine")
     world.write("a/g", "another")
-    world.disk.trash_all("a")
+    world.disk.trash_all("a", lambda: None)
     assert world.tree() == {}
     assert world.trashed() == ["another", "mine"]
+
+
+def test_a_whole_folder_in_which_something_changes_meanwhile_is_put_back(world: World) -> None:
+    world.write("a/b/f", "mine")
+    for change in (
+        lambda: world.write("a/b/g", "new"),
+        lambda: world.write("a/b/f", "saved just now"),
+        lambda: world.mkdirs("a/b/c"),
+        lambda: world.delete("a/b/g"),
+    ):
+        world.before_rename = [change]
+        with pytest.raises(FileChangedError):
+            world.disk.trash_all("a", lambda: None)
+    assert world.tree() == {"a": None, "a/b": None, "a/b/c": None, "a/b/f": "saved just now"}
+    assert world.trashed() == []
+
+
+def test_a_whole_folder_stays_when_that_is_the_verdict(world: World) -> None:
+    world.write("a/f", "mine")
+    with pytest.raises(Crash):
+        world.disk.trash_all("a", crash)
+    assert world.tree() == {"a": None, "a/f": "mine"}
 
 
 def test_what_this_computer_leaves_out_is_ignored_from_the_next_look_on(world: World) -> None:
@@ -330,7 +352,7 @@ def test_a_file_is_no_folder_to_trash(world: World) -> None:
     with pytest.raises(LocalFileError):
         world.disk.trash_folder("f")
     with pytest.raises(LocalFileError):
-        world.disk.trash_all("f")
+        world.disk.trash_all("f", lambda: None)
     assert world.tree() == {"f": "mine"}
 
 
@@ -501,7 +523,7 @@ def test_no_path_leads_out_of_the_folder_or_into_the_marker(world: World, path: 
         lambda: world.disk.move(path, "b"),
         lambda: world.disk.trash(path, entry),
         lambda: world.disk.trash_folder(path),
-        lambda: world.disk.trash_all(path),
+        lambda: world.disk.trash_all(path, lambda: None),
         lambda: world.disk.place(partial, path, None),
         lambda: world.disk.place(partial, path, entry),
         lambda: world.disk.set_aside(path, "2"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,60 @@ def test_a_move_of_which_only_the_goal_was_heard_of_is_a_move(both):
     asyncio.run(anna.sync._turn())
     assert both.remote.node("to/a.txt").node_id == node
     assert both.remote.uploads == sent
+
+
+def test_a_file_that_takes_anothers_place_just_before_that_is_moved_here_is_sent(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    anna.disk.write("b.txt", "two")
+    both.settle()
+    stamp = bob.disk.nodes["a.txt"].mtime_ns
+    both.remote.rename("a.txt", to="c.txt")
+
+    def replaced(_old, _new):
+        # The same size and time as what was there: only the file itself is another.
+        bob.disk.before_rename = lambda old, new: None
+        bob.disk.delete("a.txt")
+        bob.disk.nodes["a.txt"] = bob.disk.nodes.pop("b.txt")
+        bob.disk.nodes["a.txt"].mtime_ns = stamp
+
+    bob.disk.before_rename = replaced
+    assert both.settle() == {"c.txt": b"two"}
+
+
+def test_a_rename_here_of_what_was_moved_there_a_moment_before_is_moved_here(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    anna.disk.mkdirs("f")
+    both.settle()
+    bob.disk.rename("a.txt", "b.txt")
+    move = both.remote.move
+
+    async def late(node_id, **where):
+        # Bob has read the log, and the other move is there before his.
+        both.remote.move = move
+        both.remote.rename("a.txt", to="f/a.txt")
+        return await move(node_id, **where)
+
+    both.remote.move = late
+    bob.sync._dirty, bob.sync._full = {""}, False
+    bob.clock.time += 10
+    asyncio.run(bob.sync._turn())
+    assert bob.local() == both.remote.tree() == {"f": None, "f/b.txt": b"one"}
+
+
+def test_a_difference_that_was_not_noted_is_found_by_the_next_full_look(both):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    anna.disk.mkdirs("f")
+    both.settle()
+    both.remote.rename("a.txt", to="f/a.txt")
+    bob.run()
+    tree = bob.journal.tree("r" * 32)
+    item = tree.by_node(both.remote.node("f/a.txt").node_id)
+    bob.disk.rename("f/a.txt", "a.txt")
+    tree.put(replace(item, parent_item="", name="a.txt", file_id=bob.disk.nodes["a.txt"].number, dirty=False))
+    assert both.settle() == {"f": None, "f/a.txt": b"one"}
 
 
 def test_both_edited_keeps_both_and_the_first_commit_keeps_the_node(both):
