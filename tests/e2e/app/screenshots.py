@@ -41,7 +41,13 @@ VERIFIED = {"at_ms": NOW - 3 * 86_400_000, "seconds": 41.0, "files": 1204, "size
             "differing": 0, "only_here": 0, "only_there": 0, "held": 0, "ok": True}  # fmt: skip
 FOLDERS = [
     root(
-        "/home/alice/Work", root_id="r2", remote_path="/Work", mode="two-way", verified=VERIFIED, last_full_scan_ms=NOW
+        "/home/alice/Work",
+        root_id="r2",
+        remote_path="/Work",
+        mode="two-way",
+        verified=VERIFIED,
+        last_full_scan_ms=NOW,
+        left_out=["Films"],
     ),
     root(SHARE, last_full_scan_ms=NOW),
 ]
@@ -57,7 +63,7 @@ class Studio:
     """The app over a fake engine."""
 
     def __init__(self, application: QApplication) -> None:
-        self.engine = FakeEngine(FULL)
+        self.engine = FakeEngine(FULL, root_folders=["Films", "Notes", "Photos"])
         self.app = App(application, lambda: self.engine)
         self.until(lambda: self.app.bridge.email != "" and bool(self.app.bridge.preferences.theme == "light"))
 
@@ -104,6 +110,13 @@ def main() -> None:
 def _more(studio: Studio, folder: Path) -> None:
     """What the documentation does not show but that somebody should look at now and then."""
     studio.picture(folder / "more-small.png", 420, 520)
+    studio.show(snapshot(*ROWS, roots=FOLDERS), settings=True)
+    studio.app.bridge.folders.choose("r2")
+    studio.until(lambda: any(folder["chooses"] for folder in studio.app.bridge.folders.rows))
+    studio.picture(folder / "more-choosing.png", 950, 880)
+    studio.picture(folder / "more-choosing-small.png", 420, 700)
+    studio.app.bridge.folders.choose("r2")
+    studio.picture(folder / "more-settings-small.png", 420, 700)
     studio.show(snapshot(), "light")
     studio.picture(folder / "more-empty.png")
     studio.picture(folder / "more-empty-small.png", 420, 520)

@@ -69,7 +69,9 @@ Flickable {
                 required property var modelData
                 width: column.width
                 readonly property bool asks: modelData.deletions > 0
-                height: 92 + (asks ? asking.height : 0) + (modelData.chooses ? choosing.height : 0)
+                // Where there is no room beside the words, the button has a line of its own.
+                readonly property real line: choose.visible && width < 600 ? choose.height + 10 : 0
+                height: 92 + line + (asks ? asking.height : 0) + (modelData.chooses ? choosing.height : 0)
                 radius: Tokens.radius
                 color: Tokens.card
                 border.width: 1
@@ -79,7 +81,7 @@ Flickable {
                 Accessible.description: modelData.goes + ". " + modelData.looks
                 Icon { id: sign; x: 20; anchors.verticalCenter: remove.verticalCenter; path: Icons.folder; color: Tokens.accent }
                 Column {
-                    anchors { left: sign.right; leftMargin: 16; right: choose.visible ? choose.left : remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
+                    anchors { left: sign.right; leftMargin: 16; right: choose.visible && !root.line ? choose.left : remove.left; rightMargin: 12; verticalCenter: remove.verticalCenter }
                     spacing: 3
                     Text { width: parent.width; elide: Text.ElideMiddle; text: root.modelData.path; Accessible.ignored: true; textFormat: Text.PlainText; color: Tokens.text; font.pixelSize: Tokens.body - 1; font.weight: Font.Medium }
                     Text { width: parent.width; elide: Text.ElideRight; text: root.modelData.goes; textFormat: Text.PlainText; color: Tokens.quiet; font.pixelSize: Tokens.small - 1 }
@@ -89,8 +91,8 @@ Flickable {
                 PushButton {
                     id: choose
                     visible: root.modelData.mode === "two-way"
-                    y: remove.y
-                    anchors { right: remove.left; rightMargin: 10 }
+                    x: root.line ? 20 : remove.x - width - 10
+                    y: root.line ? 84 : remove.y
                     text: root.modelData.chooses ? qsTr("Done") : qsTr("Choose folders")
                     hint: qsTr("Choose which folders of %1 this computer has").arg(root.modelData.path)
                     onClicked: satchel.folders.choose(root.modelData.root_id)
@@ -98,7 +100,7 @@ Flickable {
                 Column {
                     id: choosing
                     visible: root.modelData.chooses
-                    y: 84 + (root.asks ? asking.height : 0)
+                    y: 84 + root.line + (root.asks ? asking.height : 0)
                     anchors { left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
                     spacing: 2
                     bottomPadding: 10
@@ -123,7 +125,7 @@ Flickable {
                 Column {
                     id: asking
                     visible: root.asks
-                    anchors { top: parent.top; topMargin: 84; left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
+                    anchors { top: parent.top; topMargin: 84 + root.line; left: parent.left; leftMargin: 20; right: parent.right; rightMargin: 18 }
                     spacing: 10
                     bottomPadding: 10
                     Text { width: parent.width; wrapMode: Text.Wrap; text: qsTr("%1 files are gone at once on one side, so they were not deleted on the other. Put them back, or say that you meant it.").arg(root.modelData.deletions); textFormat: Text.PlainText; color: Tokens.bad; font.pixelSize: Tokens.small }
