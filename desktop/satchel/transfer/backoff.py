@@ -88,11 +88,10 @@ class Gate:
 
 
 class Allowance:
-    """How many requests may be under way at once: as many as are of use, half when the server pushes back, and then
-    one more for each answer.
+    """How many requests may be under way at once: one more for each answer, half when the server pushes back.
 
-    Of use is what keeps `_RATE` requests a second going at the shortest time that an answer took: many when S3 is far
-    away, and no more than to begin with when it is near.
+    As TCP finds its window. It ends where more would be of no use: at what keeps `_RATE` requests a second going at the
+    shortest time that an answer took, which is more when S3 is far away.
     """
 
     def __init__(self, clock: Clock, *, most: int) -> None:
@@ -101,7 +100,6 @@ class Allowance:
         self._limit = min(_FIRST, most)
         self._shortest = math.inf
         self._hold_until = 0.0
-        self._careful = False
 
     @property
     def limit(self) -> int:
@@ -111,19 +109,17 @@ class Allowance:
         """An answer came, so many seconds after its request began."""
         self._shortest = min(self._shortest, seconds)
         useful = max(_FIRST, self._shortest * _RATE)
-        most = min(self._most, int(useful))
-        if self._limit < most and self._clock.monotonic() >= self._hold_until:
-            self._limit = self._limit + 1 if self._careful else most
+        if self._limit < min(self._most, useful) and self._clock.monotonic() >= self._hold_until:
+            self._limit += 1
 
     def pushed_back(self) -> None:
         """One refusal halves it; the others that were under way then are of the same wave."""
         now = self._clock.monotonic()
         if now >= self._hold_until:
-            self._careful = True
             self._limit = max(1, self._limit // 2)
             self._hold_until = now + _HOLD_S
 
 
-_FIRST = 64
-_RATE = 4000
+_FIRST = 32
+_RATE = 2000
 _HOLD_S = 5.0

@@ -32,7 +32,7 @@ _KEPT = 200
 _AT_ONCE = 200
 """Uploads that are looked at and stored in one go."""
 _RATE_EVERY_S = 0.25
-_SMALL = 40
+_SMALL = 20
 """Connections for small files, for each one for large files: they are over before they fill one."""
 _DONE_MS = 30 * 24 * 3600 * 1000
 """How long a done upload is remembered: until then a folder that a crash interrupted knows which files it has sent."""
