@@ -99,11 +99,11 @@ class HostedEngine(EngineClient):
         self._thread.join(timeout=15)
 
     async def _run(self, home: Path, resident: bool, services: Services | None, started: Future[None]) -> None:
-        from .engine import Engine  # noqa: PLC0415 - a client of a running engine needs none of it
-
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
+            from .engine import Engine  # noqa: PLC0415 - a client of a running engine needs none of it
+
             engine = Engine(home, services)
             try:
                 await engine.start(resident=resident)

@@ -116,14 +116,14 @@ def test_a_clicked_tray_entry_puts_its_link_on_the_clipboard(
         return screen.tray.hear("clicked", "missing") == f"clicked {label}"
 
     wait_until(lambda: clicked("Copy link: first file.txt"), 30)
-    wait_until(lambda: screen.clipboard() == url, 10)
+    wait_until(lambda: screen.clipboard() == url, 30)
 
-    wait_until(lambda: clicked("Pause"), 10)
-    wait_until(lambda: engine.call("status")["paused"], 10)
-    wait_until(lambda: clicked("Resume"), 10)
-    wait_until(lambda: clicked("Open window"), 10)
+    wait_until(lambda: clicked("Pause"), 30)
+    wait_until(lambda: engine.call("status")["paused"], 30)
+    wait_until(lambda: clicked("Resume"), 30)
+    wait_until(lambda: clicked("Open window"), 30)
     assert window_of(screen)
-    wait_until(lambda: clicked("Quit"), 10)
+    wait_until(lambda: clicked("Quit"), 30)
     assert app.popen.wait(20) == 0, app.log
 
 

@@ -104,3 +104,16 @@ def test_limits_hold_for_what_is_under_way_from_the_moment_they_are_set(tmp_path
         await engine.stop()
 
     asyncio.run(change())
+
+
+@pytest.mark.timeout(30)
+def test_an_engine_that_cannot_even_be_loaded_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setitem(sys.modules, "satchel.engine.engine", None)
+    with pytest.raises(ImportError):
+        connect(home)
+    monkeypatch.undo()
+    with connect(home) as engine:
+        assert engine.call("status")
