@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from .ports import Entry
 from .renaming import rename_free
 
-_FILE_ID_MASK = (1 << 63) - 1  # the journal's integers are signed
+FILE_ID_MASK = (1 << 63) - 1  # the journal's integers are signed
 REPARSE_POINT = 0x0000_0400
 
 _FOLDER = os.O_RDONLY
@@ -147,7 +147,7 @@ class Folder:
 
 def entry_of(name: str, found: os.stat_result) -> Entry | None:
     """None for what is neither a file nor a folder."""
-    file_id = found.st_ino & _FILE_ID_MASK
+    file_id = found.st_ino & FILE_ID_MASK
     if modes.S_ISREG(found.st_mode):
         return Entry(name, "file", found.st_size, found.st_mtime_ns, file_id)
     if _is_folder(found):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import hashlib
 import os
 import stat as modes
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +18,15 @@ from satchel.core.names import name_problem, printable
 from satchel.core.status import Held
 
 from .changing import Changing
-from .folder import REPARSE_POINT, entry_of, unlimited
+from .folder import FILE_ID_MASK, REPARSE_POINT, entry_of, unlimited
 from .ignore import IGNORE_FILE, LARGEST, Ignore, ignored
 from .marker import read_marker, read_selection, write_selection
 from .ports import Entry, Listing
 from .selection import left_out, with_path, without_path
 
 _CHUNK = 1024 * 1024
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_entry = functools.partial(tuple.__new__, Entry)
 
 # Windows marks files whose content is in another cloud; reading one would fetch it.
 _RECALL_ON_OPEN = 0x0004_0000
@@ -49,22 +54,21 @@ class LocalDisk(Changing):
         entries: list[Entry] = []
         held: list[Held] = []
         try:
-            if folder and not modes.S_ISDIR(os.lstat(where).st_mode):
-                return None
-            with os.scandir(where) as names:
+            with _held_open(where, links=not folder) as opened, os.scandir(opened) as names:
                 all_found = list(names)
-            rules = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
-            plain = rules.plain
-            for found in all_found:
-                if ignored(found.name) if plain else rules.leave_out(found.name, found.is_dir(follow_symlinks=False)):
-                    continue
-                kept = _look(found)
-                if isinstance(kept, Entry):
-                    entries.append(kept)
-                elif kept is not None:
-                    held.append(kept)
+                rules = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
+                plain = rules.plain
+                for found in all_found:
+                    name = found.name
+                    if ignored(name) if plain else rules.leave_out(name, found.is_dir(follow_symlinks=False)):
+                        continue
+                    kept = _look(found)
+                    if isinstance(kept, Entry):
+                        entries.append(kept)
+                    elif kept is not None:
+                        held.append(kept)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
             raise _unreadable(error, where, "folder") from error
         return Listing(tuple(entries), (*held, *rules.held, *(() if folder else self._ignore.problems)))
@@ -150,6 +154,22 @@ def ignore_of(root: Path) -> Ignore:
     return Ignore(read)
 
 
+@contextlib.contextmanager
+def _held_open(folder: str, *, links: bool) -> Iterator[int | str]:
+    """What `os.scandir` takes for the folder: where the system can, the open folder itself, in which names are looked
+    up without the way there. `NotADirectoryError` and the like for anything else; a link is one only with `links`."""
+    if sys.platform == "win32":
+        if not links and not modes.S_ISDIR(os.lstat(folder).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+        yield folder
+        return
+    descriptor = os.open(folder, _FOLDER if links else _FOLDER | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _stamp_of_ignore_file(names: Iterable[os.DirEntry[str]]) -> tuple[int, int, int] | None:
     for found in names:
         if found.name == IGNORE_FILE:
@@ -175,6 +195,9 @@ def _look(found: os.DirEntry[str]) -> Entry | Held | None:
         return None
     except OSError as error:
         return Held(printable(name), f"It cannot be looked at: {error.strerror}", "Check its permissions.")
+    if sys.platform != "win32" and modes.S_ISREG(facts.st_mode):
+        # Nearly always, and in a scan a hundred thousand times: without the detour of the class's own constructor.
+        return _entry((name, "file", facts.st_size, facts.st_mtime_ns, facts.st_ino & FILE_ID_MASK))
     attributes = getattr(facts, "st_file_attributes", 0)
     if attributes & (_RECALL_ON_OPEN | _RECALL_ON_ACCESS):
         why = _ELSEWHERE

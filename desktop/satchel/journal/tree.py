@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .database import Database
 
@@ -67,7 +67,8 @@ class Item:
 
 
 class Stamp(NamedTuple):
-    """The part of an `Item` that a scan compares; a tuple, because 100,000 of them are read in a rescan."""
+    """The part of an `Item` that a scan compares. A tuple, because 100,000 of them are read in a rescan, whose first
+    five are those of an `Entry`, so that what is the same is found in sets."""
 
     name: str
     kind: Literal["file", "folder"]
@@ -128,8 +129,9 @@ class Tree:
     def children(self, parent_item: str) -> list[Item]:
         return self._select("parent_item = ? ORDER BY name", parent_item)
 
-    def stamps(self, parent_item: str) -> list[Stamp]:
-        return list(map(Stamp._make, self._database.read(_STAMPS, self._root_id, parent_item)))
+    def stamps(self, parent_item: str) -> list[tuple[Any, ...]]:
+        """What a `Stamp` is made of, for each item in a folder."""
+        return self._database.read(_STAMPS, self._root_id, parent_item)
 
     def in_remote_folder(self, node_id: str) -> list[Item]:
         """Items whose node lies in this folder of the service."""

@@ -103,11 +103,18 @@ class _Look:
         listed = self._list(folder)
         if listed is None:
             return []
-        stamps = {stamp.name: stamp for stamp in self._tree.stamps(item_id)}
+        rows = self._tree.stamps(item_id)
+        files = {row[:5] for row in rows if row[1] == "file"}
+        same = files.intersection(listed)  # of a folder other things than these five are compared
+        if len(same) == len(rows) == len(listed):
+            return []
+        stamps = {row[0]: Stamp._make(row) for row in rows if row[:5] not in same}
         appeared: list[Entry] = []
         changed: list[tuple[Entry, Stamp]] = []
         below: list[tuple[str, str]] = []
         for entry in listed:
+            if entry in same:
+                continue
             stamp = stamps.pop(entry.name, None)
             if stamp is None:
                 appeared.append(entry)
@@ -119,16 +126,21 @@ class _Look:
                     changed.append((entry, stamp))
                 if entry.kind == "folder":
                     below.append((join(folder, entry.name), stamp.item_id))
+        vanished = self._vanished(folder, stamps.values())
+        if appeared or changed or vanished:
+            self._differ(Difference(folder, item), listed, appeared, changed, vanished)
+        return below
+
+    def _vanished(self, folder: str, stamps: Iterable[Stamp]) -> list[Stamp]:
+        """Of these, which no listing showed, those that are not left alone."""
         vanished: list[Stamp] = []
-        for stamp in stamps.values():
+        for stamp in stamps:
             path = join(folder, stamp.name)
             if not self.seen.stays(self._disk, path, stamp.kind):
                 vanished.append(stamp)
             elif self._top is not None and self._disk.ignored(path, stamp.kind) and self._disk.stat(path) is None:
                 self._miss(stamp)
-        if appeared or changed or vanished:
-            self._differ(Difference(folder, item), listed, appeared, changed, vanished)
-        return below
+        return vanished
 
     def _miss(self, stamp: Stamp) -> None:
         item = self._tree.get(stamp.item_id)
