@@ -6,18 +6,15 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 CHECKOV := $(VENV)/checkov
 
-.PHONY: demo test check unit integration integration-service integration-client e2e contract bench costs iam sim bundle install format clean
+.PHONY: demo test check unit integration integration-service integration-client e2e e2e-client e2e-service contract bench costs iam sim bundle install format clean
 
 demo: $(VENV)/.demo
 	@.ci/system-packages demo
 	$(BIN)/satchel demo
 
-# One core reads the code while the other runs it, and one plays the service while the other is the client. Whole
-# clients wait for their local cloud most of the time, so that two of each get through nearly twice as much.
+# Two at a time: one reads the code while the other runs it, and clients wait for their service most of the time.
 test:
-	@$(MAKE) --no-print-directory --jobs=2 check unit
-	@$(MAKE) --no-print-directory --jobs=2 integration
-	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory --jobs=2 check unit integration e2e
 
 check: $(VENV)/.dev $(CHECKOV)/.made
 	$(BIN)/ruff check .
@@ -39,13 +36,20 @@ integration-service: $(VENV)/.dev
 integration-client: $(VENV)/.dev
 	$(BIN)/pytest tests/integration --ignore=tests/integration/backend
 
-e2e: $(VENV)/.dev
+e2e: e2e-client e2e-service
+
+# Each with a local cloud of its own.
+e2e-client: $(VENV)/.dev
 	@.ci/system-packages test
-	$(BIN)/pytest tests/e2e --numprocesses=2 --dist=loadfile
+	$(BIN)/pytest tests/e2e --ignore=tests/e2e/service
+
+e2e-service: $(VENV)/.dev
+	@.ci/system-packages test
+	$(BIN)/pytest tests/e2e/service
 
 contract: $(VENV)/.dev
 	@.ci/system-packages test
-	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/test_contract.py
+	SATCHEL_CONTRACT_EXAMPLES=300 $(BIN)/pytest tests/e2e/service/test_contract.py
 
 bench: $(VENV)/.bench
 	@.ci/system-packages bench

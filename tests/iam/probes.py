@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from e2e import test_janitor
 from e2e.cloud_fixture import LocalCloud, wait_until
-from e2e.test_janitor import LARGE, Owner, send
+from e2e.service.test_janitor import LARGE, Owner, send
 from satchel.hosting import local
 
 Probe = Callable[[LocalCloud, Owner], None]

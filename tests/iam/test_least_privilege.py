@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.cloud_fixture import LocalCloud
-from e2e.test_janitor import Owner
+from e2e.service.test_janitor import Owner
 from iam.probes import NOT_ENFORCED, PROBES, Probe
 from satchel.hosting import local, stack
 
@@ -157,7 +157,7 @@ HEAD = """# Least privilege
 
 Written by `make iam`. With the roles as they are shipped all tests pass; without any single action of a role a probe of
 its function fails, on the local cloud, which enforces IAM. What that cannot enforce is listed with the reason. Which
-calls each role is refused is in `tests/e2e/test_roles.py`. The public role may update rows of links alone, and
+calls each role is refused is in `tests/e2e/service/test_roles.py`. The public role may update rows of links alone, and
 push reaches tickets and connections alone: their policies say so by leading keys, a condition that the local cloud does
 not look at. The identity function calls nothing.
 

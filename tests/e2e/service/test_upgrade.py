@@ -24,7 +24,7 @@ from e2e.client import Client, fetched_sha256, random_file
 from e2e.cloud_fixture import PARAMETERS, LocalCloud
 from satchel.hosting import local, stack, users
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 LASTING = {
     "AWS::S3::Bucket",
     "AWS::DynamoDB::Table",

@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 from e2e.cloud_fixture import LocalCloud
 
 EXAMPLES = int(os.environ.get("SATCHEL_CONTRACT_EXAMPLES", "25"))
-CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "backend" / "openapi.yaml").read_text())
+CONTRACT = yaml.safe_load((Path(__file__).parents[3] / "backend" / "openapi.yaml").read_text())
 SCHEMA = schemathesis.openapi.from_dict(CONTRACT)
 OPERATIONS = {op.ok().definition.raw["operationId"]: op.ok() for op in SCHEMA.get_all_operations()}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

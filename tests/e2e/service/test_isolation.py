@@ -197,7 +197,7 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
 
 def operations() -> dict[str, tuple[str, str]]:
     """Method and path of every operation of the contract, by its id."""
-    contract = yaml.safe_load((Path(__file__).parents[2] / "backend" / "openapi.yaml").read_text())
+    contract = yaml.safe_load((Path(__file__).parents[3] / "backend" / "openapi.yaml").read_text())
     return {
         operation["operationId"]: (method.upper(), path)
         for path, methods in contract["paths"].items()
