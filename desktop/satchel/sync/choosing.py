@@ -28,7 +28,10 @@ def leave_out(side: Side, path: str) -> None:
     path, item = there
     before = side.disk.left_out()
     here = side.tree.path_of(item) if item.here else None
-    entry = side.disk.stat(here) if here is not None and not side.disk.ignored(here, item.kind) else None
+    let_alone = here is None or side.disk.ignored(here, item.kind)
+    entry = side.disk.stat(here) if here is not None and not let_alone else None
+    if entry is None and not let_alone:
+        raise UsageError("It was moved or deleted here", "Wait until the folder is in step.", path=path)
 
     def choose() -> None:
         if here is not None and entry is not None:

@@ -120,6 +120,14 @@ def test_what_is_not_all_online_is_refused_and_nothing_happens(films, trouble):
     assert (bob.disk.selection, bob.local(), bob.disk.trashed()) == (b"", before, [])
 
 
+def test_what_was_just_moved_here_is_not_left_out_under_its_old_name(films):
+    _, bob = films
+    bob.disk.rename("films", "cinema")
+    with pytest.raises(UsageError, match="moved or deleted here"):
+        leave_out(bob, "films")
+    assert set(films.settle()) == {"cinema", "cinema/a.mp4", "cinema/old", "cinema/old/b.mp4", "note.txt"}
+
+
 def test_a_changed_file_is_not_left_out(films):
     _, bob = films
     bob.disk.write("note.txt", "changed")
