@@ -19,6 +19,7 @@ from .dirt import same_stamp
 from .follow import News
 from .observe import digests
 from .remote import Side
+from .rules import admit
 
 
 def gather(disk: Disk, tree: Tree, top: str) -> News:
@@ -155,4 +156,6 @@ class _Gathering:
         with contextlib.suppress(LocalFileError):
             listing = self._disk.list(path)
             if listing is not None:
-                news.there[goal] = {name_key(entry.name): entry for entry in listing.entries}
+                # Of names that are one to the service, the same one that a look at the disk takes.
+                taken, _ = admit(listing.entries, frozenset(one.name for one in news.owners[goal].values()))
+                news.there[goal] = {name_key(entry.name): entry for entry in taken}

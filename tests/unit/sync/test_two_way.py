@@ -80,6 +80,20 @@ def test_a_move_of_which_only_the_goal_was_heard_of_is_a_move(both):
     assert both.remote.uploads == sent
 
 
+def test_of_two_names_that_are_one_the_one_that_travels_makes_way(both):
+    anna, bob = both
+    bob.disk.write("A", "a file")
+    bob.disk.mkdirs("a")
+    anna.disk.mkdirs("A")
+    anna.run()
+    for _ in range(3):
+        row = bob.run()
+    assert row.state in ("in_step", "attention")
+    anna.run()
+    assert sorted(anna.disk.files().values()) == [b"a file"]
+    assert "A" in anna.disk.folders()
+
+
 def test_a_file_that_takes_anothers_place_just_before_that_is_moved_here_is_sent(both):
     anna, bob = both
     anna.disk.write("a.txt", "one")
