@@ -280,7 +280,7 @@ class World:
         end = self.loop.time() + PATIENCE_S
         for computer in self.computers:
             computer.sync.retry()
-        quiet_since, last = self.loop.time(), self._moved()
+        quiet_since, last, asked = self.loop.time(), self._moved(), False
         while self.loop.time() < end:
             await asyncio.sleep(4)
             for computer in self.computers:
@@ -289,7 +289,12 @@ class World:
             if (moved := self._moved()) != last or not all(_in_step(computer) for computer in self.computers):
                 quiet_since, last = self.loop.time(), moved
             elif self.loop.time() - quiet_since >= CALM_S:
-                return True
+                if asked:
+                    return True
+                # What was pushed may have been lost: whoever is not at work looks for himself after minutes only.
+                for computer in self.computers:
+                    computer.sync.remote_changed()
+                quiet_since, asked = self.loop.time(), True
         for computer in self.computers:
             if not _in_step(computer):
                 self.wrongs.append(f"not in step: computer {computer.number} says {computer.sync.status()}")

@@ -65,7 +65,12 @@ async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
 
 
 def _record(side: Side, operation: Upload, node: Node) -> bool:
-    entry = _as_sent(operation.entry, node) or _as_sent(side.disk.stat(operation.path), node)
+    found = side.disk.stat(operation.path)
+    entry = _as_sent(operation.entry, node)
+    if entry is not None and (found is None or found.file_id != entry.file_id):
+        # Another file of the same size and time may have been in its place when it was read: the digest tells.
+        entry = entry._replace(size=UNKNOWN)
+    entry = entry or _as_sent(found, node)
     with side.journal.transaction():
         item = side.tree.get(operation.item.item_id)
         if item is None:
@@ -83,7 +88,7 @@ def _record(side: Side, operation: Upload, node: Node) -> bool:
         if entry is not None:
             sent = replace(sent, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
         side.tree.put(checked(side, sent) if side.root.two_way else sent)
-    return entry is not None
+    return entry is not None and entry.size != UNKNOWN
 
 
 def _as_sent(entry: Entry | None, node: Node) -> Entry | None:

@@ -502,6 +502,23 @@ def test_a_rescan_asked_for_during_a_look_at_one_folder_is_still_made(world):
     assert "two" in world.remote.tree()
 
 
+def test_a_file_that_took_anothers_place_before_it_was_read_passes_for_neither(world):
+    world.disk.write("a", "one", mtime_ns=5)
+    world.disk.write("b", "two", mtime_ns=6)  # the same millisecond
+    upload = world.uploads.upload
+
+    async def late(request):
+        world.uploads.upload = upload
+        nodes = world.disk.nodes
+        nodes["a"], nodes["b"] = nodes["b"], nodes["a"]
+        return await upload(request)
+
+    world.uploads.upload = late
+    world.run()
+    in_step(world)
+    assert world.remote.tree() == {"a": b"two", "b": b"one"}
+
+
 def test_what_was_held_back_in_a_folder_that_is_gone_is_not_held_any_more(world):
     for folder in ("one/in", "two"):
         world.disk.write(f"{folder}/a.txt", "a")
