@@ -332,8 +332,8 @@ class World:
             self.wrongs.append(f"hidden, though nobody deleted it: {places}")
         if not self._verbs & (_FORGETTING | {"ignore"}):  # what was renamed while it was ignored comes back, too
             # A file that one moves over another, and somebody else elsewhere, is in both places then.
-            places = len(self.computers) if self._verbs & {"replace", "swap"} else 1
-            many = {content for content, times in seen.items() if times > places * self.ledger.made[content]}
+            most = len(self.computers) if self._verbs & {"replace", "swap"} else 1
+            many = {content for content, times in seen.items() if times > most * self.ledger.made[content]}
             if many:
                 self.wrongs.append(f"multiplied: {sorted(many)}")
 
