@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from satchel.core.errors import JournalError
+
+log = logging.getLogger(__name__)
 
 _TABLES = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -173,6 +176,8 @@ def _set_aside(path: Path) -> Path:
 
 
 def _refused(error: Exception, path: Path) -> JournalError:
+    if isinstance(error, sqlite3.Error):
+        log.warning("the journal refused: %s", error)  # it names tables and columns, never what is in them
     return JournalError(
         "The journal cannot be used",
         f"{error}. Check that the disk has room and that {path.parent} can be written to, then start Satchel again.",
