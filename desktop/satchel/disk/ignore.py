@@ -90,9 +90,9 @@ class Patterns:
         names: set[str] = set()
         endings: list[str] = []
         others: list[_Line] = []
+        if fold:
+            text = name_key(text.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         for number, raw in enumerate(text.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-            if fold:
-                raw = name_key(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")  # noqa: PLW2901
             line = _read(raw)
             if isinstance(line, str):
                 problems.append(Held(IGNORE_FILE, f"Line {number} {line}", "Correct the line; the others hold."))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import hashlib
 import os
 import stat as modes
@@ -18,15 +17,13 @@ from satchel.core.names import name_problem, printable
 from satchel.core.status import Held
 
 from .changing import Changing
-from .folder import FILE_ID_MASK, REPARSE_POINT, entry_of, unlimited
+from .folder import REPARSE_POINT, entry_of, opened, unlimited
 from .ignore import IGNORE_FILE, LARGEST, Ignore, ignored
 from .marker import read_marker, read_selection, write_selection
 from .ports import Entry, Listing
 from .selection import left_out, with_path, without_path
 
 _CHUNK = 1024 * 1024
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-_entry = functools.partial(tuple.__new__, Entry)
 
 # Windows marks files whose content is in another cloud; reading one would fetch it.
 _RECALL_ON_OPEN = 0x0004_0000
@@ -54,7 +51,7 @@ class LocalDisk(Changing):
         entries: list[Entry] = []
         held: list[Held] = []
         try:
-            with _held_open(where, links=not folder) as opened, os.scandir(opened) as names:
+            with _scanning(where, links=not folder) as names:
                 all_found = list(names)
                 rules = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
                 plain = rules.plain
@@ -155,19 +152,17 @@ def ignore_of(root: Path) -> Ignore:
 
 
 @contextlib.contextmanager
-def _held_open(folder: str, *, links: bool) -> Iterator[int | str]:
-    """What `os.scandir` takes for the folder: where the system can, the open folder itself, in which names are looked
-    up without the way there. `NotADirectoryError` and the like for anything else; a link is one only with `links`."""
+def _scanning(folder: str, *, links: bool) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What is in the folder: where the system can, in the open one, so that names are looked up without the way there.
+    `NotADirectoryError` and the like for anything else; a link is a folder only with `links`."""
     if sys.platform == "win32":
         if not links and not modes.S_ISDIR(os.lstat(folder).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
-        yield folder
+        with os.scandir(folder) as names:
+            yield names
         return
-    descriptor = os.open(folder, _FOLDER if links else _FOLDER | os.O_NOFOLLOW)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with opened(folder, links=links) as descriptor, os.scandir(descriptor) as names:
+        yield names
 
 
 def _stamp_of_ignore_file(names: Iterable[os.DirEntry[str]]) -> tuple[int, int, int] | None:
@@ -195,9 +190,6 @@ def _look(found: os.DirEntry[str]) -> Entry | Held | None:
         return None
     except OSError as error:
         return Held(printable(name), f"It cannot be looked at: {error.strerror}", "Check its permissions.")
-    if sys.platform != "win32" and modes.S_ISREG(facts.st_mode):
-        # Nearly always, and in a scan a hundred thousand times: without the detour of the class's own constructor.
-        return _entry((name, "file", facts.st_size, facts.st_mtime_ns, facts.st_ino & FILE_ID_MASK))
     attributes = getattr(facts, "st_file_attributes", 0)
     if attributes & (_RECALL_ON_OPEN | _RECALL_ON_ACCESS):
         why = _ELSEWHERE

@@ -65,6 +65,12 @@ class News:
             path = join(folder.remote_name, path)
         return path
 
+    def needed(self) -> Iterator[Item]:
+        """Folders that are not here, maybe because they are left out, but into which something of this disk goes."""
+        for mover in self.items:
+            if mover.state == "live" and mover.here:
+                yield from (folder for folder in self.chain_there(mover) if not folder.here)
+
     def chain_there(self, item: Item) -> Iterator[Item]:
         """The folders above it in the service, the nearest first."""
         seen = {item.item_id}
@@ -93,10 +99,9 @@ class _Follower:
         self._going: set[str] = set()
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
-        self._needed: set[str] = set()
+        self._needed = {folder.item_id for folder in news.needed()}
 
     def run(self) -> Plan:
-        self._needed = self._needed_folders()
         wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
         trashed = [item for item in self._news.items if item.state == "trashed" and not self._left_alone(item)]
         self._settle_who_can(wanted, trashed)
@@ -120,11 +125,6 @@ class _Follower:
             return self._refused(item) if self._in_place(item) else here_problem(item.remote_name) is not None
         above = (folder for folder in self._news.chain_there(item) if not folder.here)
         return self._refused(item) or any(map(self._refused, above))
-
-    def _needed_folders(self) -> set[str]:
-        """Folders that are left out here, but into which something of this disk is to go."""
-        movers = (item for item in self._news.items if item.state == "live" and item.here and not self._in_place(item))
-        return {folder.item_id for mover in movers for folder in self._news.chain_there(mover) if not folder.here}
 
     def _left_alone(self, item: Item) -> bool:
         """Whether something trashed there is none of our business here, and does not lie in what goes."""

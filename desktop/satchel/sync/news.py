@@ -82,24 +82,14 @@ class _Gathering:
                 self._contents(item)
             if item.kind == "file" and item.here and self._changed(item):
                 changed.add(item.item_id)
-        self._add_needed()
+        known = {item.item_id for item in items}
+        needed = {folder.item_id: folder for folder in self.news.needed()}
+        # What is left out is no news otherwise.
+        self.news.items += tuple(folder for key, folder in needed.items() if key not in known)
         for item in self.news.items:
             if item.state == "live":
                 self._surroundings(item)
         self.news.changed = frozenset(changed)
-
-    def _add_needed(self) -> None:
-        """Folders that are left out, so that they may be no news, but into which something of this disk is to go."""
-        news = self.news
-        known = {item.item_id for item in news.items}
-        movers = [item for item in news.items if item.state == "live" and item.here]
-        needed = {
-            folder.item_id: folder
-            for mover in movers
-            for folder in news.chain_there(mover)
-            if not folder.here and folder.item_id not in known
-        }
-        news.items += tuple(needed.values())
 
     def _ways(self, item: Item) -> None:
         """The folders above, on both sides."""

@@ -66,7 +66,6 @@ class Sending:
         self._waiting: set[str] = set()
         self._arrived: set[str] = set()
         self._rules = 0
-        self.acting = False
         self._tidied = False
         self.failures = failures
         self.outbox: Outbox[Upload] = Outbox(self._send, self._sent)
@@ -75,6 +74,8 @@ class Sending:
         self.due = math.inf
         self.mass_delete = 0
         self.offline = False
+        self.acting = False
+        """Whether something is being carried out, which may take long."""
         self.last_full_scan_ms: int | None = None
         self.left_out: tuple[str, ...] = ()
 
@@ -85,7 +86,7 @@ class Sending:
 
     @property
     def settled(self) -> bool:
-        return not (self.outbox.busy or self._waiting or self.touched or self.acting)
+        return not (self.outbox.busy or self._waiting or self.touched)
 
     @property
     def held(self) -> list[Held]:
@@ -122,8 +123,7 @@ class Sending:
         )
         made = await side.blocking(lambda: plan(seen.dirt, world))
         self.mass_delete = made.mass_delete
-        # Known while it is carried out, which may take long.
-        self.acting = bool(made.steps or made.waiting)
+        self.acting = acts = bool(made.steps or made.waiting)
         now = self._clock.monotonic()
         outcome = await apply(side, made.steps, waiting.skip)
         for path, error in outcome.failures.items():
@@ -140,7 +140,7 @@ class Sending:
             if (folders is None or _above(path) in folders) and path not in planned:
                 self.failures.clear(path)
         self.acting = False
-        return Looked(bool(made.steps or made.waiting), rules, seen.astray, outcome.behind)
+        return Looked(acts, rules, seen.astray, outcome.behind)
 
     async def tidy(self) -> None:
         """Once all is in step: what an earlier run left unfinished is wanted no more."""
