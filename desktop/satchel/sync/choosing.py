@@ -13,7 +13,7 @@ from satchel.core.status import Held
 from satchel.disk import Entry
 from satchel.journal import Item
 
-from .dirt import join, same_stamp
+from .dirt import join, same_file
 from .observe import observe, relative
 from .plan import detached
 from .remote import Side
@@ -94,7 +94,7 @@ def _online(side: Side, path: str) -> tuple[str, Item] | None:
 
 
 def _refuse_what_is_not_online(side: Side, path: str, item: Item, entry: Entry) -> None:
-    if not _in_step(item) or (entry.kind == "file" and not same_stamp(item, entry)) or entry.kind != item.kind:
+    if not _in_step(item) or entry.kind != item.kind or (entry.kind == "file" and not same_file(item, entry)):
         trouble: Held | None = Held(path, "It has changed", "Wait until the folder is in step.")
     else:
         trouble = _trouble_in(side, path, item) if item.kind == "folder" else None

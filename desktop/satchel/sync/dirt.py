@@ -74,6 +74,11 @@ def same_stamp(item: Item, entry: Entry) -> bool:
     return item.size == entry.size and item.mtime_ns == entry.mtime_ns
 
 
+def same_file(item: Item, entry: Entry) -> bool:
+    """Whether the disk's `entry` is what was last in step, and not another file of the same size and time."""
+    return same_stamp(item, entry) and (entry.file_id == item.file_id or 0 in (entry.file_id, item.file_id))
+
+
 def stamped(item: Item, entry: Entry) -> Item:
     return replace(item, size=entry.size, mtime_ns=entry.mtime_ns, file_id=entry.file_id)
 

@@ -236,3 +236,17 @@ def test_folders_online_are_known_whether_they_are_here_or_not(films):
     leave_out(bob, "films")
     rounds(films)
     assert asyncio.run(bob.sync.folders_online()) == ("films",)
+
+
+def test_what_took_the_place_of_a_file_of_the_same_size_and_time_is_no_copy_of_it(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.write("b", "two")
+    both.settle()
+    stamp = bob.disk.nodes["a"].mtime_ns
+    bob.disk.delete("a")
+    bob.disk.rename("b", "a")
+    bob.disk.nodes["a"].mtime_ns = stamp
+    with pytest.raises(UsageError, match="Not all of it is online"):
+        leave_out(bob, "a")
+    assert bob.disk.files() == {"a": b"two"}
