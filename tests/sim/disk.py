@@ -104,6 +104,8 @@ class SimDisk:
         self.engine_changes = 0
         self.seen: set[bytes] = set()
         """Every content that was here at any time."""
+        self.went_along: set[bytes] = set()
+        """What was ignored, and was trashed with its folder."""
         self.selection = b""
         """The ignore file in the marker folder."""
         self._ignore = Ignore(self._ignore_file)
@@ -263,10 +265,11 @@ class SimDisk:
         self._step()
         if path not in self.nodes or self.nodes[path].kind != "folder":
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
-        if len(self.nodes.below(path)) > 1:
+        listing = self.list(path)
+        if listing is None or listing.entries or listing.held:
             return False
-        self.trashed.append((self._now_ns(), self.nodes.spelled(path), self.nodes.pop(path)))
-        self._changed(path)
+        self.went_along |= {self.nodes[found].content for found in self.nodes.below(path)}
+        self._trash_all(path)
         return True
 
     def trash_all(self, path: str, judge: Callable[[], None]) -> None:
@@ -278,6 +281,9 @@ class SimDisk:
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
         if self._all_in(path) != before:
             raise FileChangedError("The folder has changed meanwhile", "It is looked at again.", path=path)
+        self._trash_all(path)
+
+    def _trash_all(self, path: str) -> None:
         for found in reversed(self.nodes.below(path)):
             self.trashed.append((self._now_ns(), self.nodes.spelled(found), self.nodes.pop(found)))
         self._changed(path)

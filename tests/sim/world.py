@@ -327,7 +327,8 @@ class World:
         )  # fmt: skip
         if lost := self.ledger.wanted - everywhere:
             self.wrongs.append(f"lost: {sorted(lost)}")
-        if hidden := self.ledger.visible - seen.keys() - held.keys() - lost:
+        ignored = set().union(*(computer.disk.went_along for computer in self.computers))
+        if hidden := self.ledger.visible - seen.keys() - held.keys() - ignored - lost:
             places = {content.decode(): self._places(content) for content in sorted(hidden)}
             self.wrongs.append(f"hidden, though nobody deleted it: {places}")
         if not self._verbs & (_FORGETTING | {"ignore"}):  # what was renamed while it was ignored comes back, too
@@ -411,18 +412,21 @@ def _without(tree: dict[str, bytes | None], held: list[str]) -> dict[str, bytes 
 
 @contextlib.contextmanager
 def _bugs(wrongs: list[str]) -> Iterator[None]:
-    """What the engine logs as an error is one."""
+    """What the engine logs as an error is one, and so is what its journal refuses."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = logging.Formatter().format(record)
             wrongs.append(f"a bug of the engine: {text}")
 
-    logger, handler = logging.getLogger("satchel.sync"), Handler(logging.ERROR)
-    logger.addHandler(handler)
-    logger.propagate = False
+    watched = [(logging.getLogger("satchel.sync"), Handler(logging.ERROR))]
+    watched.append((logging.getLogger("satchel.journal"), Handler(logging.WARNING)))
+    for logger, handler in watched:
+        logger.addHandler(handler)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
+        for logger, handler in watched:
+            logger.removeHandler(handler)
+            logger.propagate = True
