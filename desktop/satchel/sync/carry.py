@@ -47,8 +47,9 @@ def carry_out(side: Side, operation: Here) -> None:
 
 
 def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool:
-    """Give a file that came whole its place; False when it has none any more, or when the file before is not what was
-    last in step: then the next look decides. Raises `LocalFileError`."""
+    """Give a file that came whole its place; False when it has none any more, because something else has got it while
+    the bytes came, or when the file before is not what was last in step: then the next look decides. Raises
+    `LocalFileError`."""
     row = side.tree.get(operation.item.item_id)
     revision = node.revision
     if row is None or row.state != "live" or revision is None:
@@ -62,6 +63,8 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
         entry = side.disk.place(partial, old, _stamp(row))
     else:
         parent = operation.item.parent_item
+        if side.tree.child(parent, operation.item.name) is not None:
+            return False
         path = _place(side, parent, operation.item.name)
         _evict(side, path, operation.evict)
         entry = side.disk.place(partial, path, None)

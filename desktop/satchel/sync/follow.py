@@ -38,8 +38,9 @@ class News:
     `folders` are the folders on the items' way to the top, by node id; `above` the items of the folders that they lie
     in here, all the way up, by item id; `under` what lies in trashed folders, by item id. Of each folder that something
     is to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's
-    key. `aside` are ids of items that were set aside; `changed` those of files that are not what was last in step any
-    more.
+    key; `hidden` is what else stands in an item's place, by name: it is ignored, or held back because its name is one
+    with another. `aside` are ids of items that were set aside; `changed` those of files that are not what was last in
+    step any more.
     """
 
     items: tuple[Item, ...] = ()
@@ -48,6 +49,7 @@ class News:
     under: dict[str, tuple[Item, ...]] = field(default_factory=dict)
     owners: dict[str, dict[str, Item]] = field(default_factory=dict)
     there: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    hidden: dict[str, dict[str, Entry]] = field(default_factory=dict)
     aside: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
 
@@ -159,13 +161,12 @@ class _Follower:
             return False
         if item.edited_there and item.item_id in self._news.changed:
             return False  # the next `plan` sees a conflict
-        key = name_key(item.remote_name)
-        entry = self._news.there.get(goal, {}).get(key)
-        if entry is None or self._in_place(item) or key in self._news.owners.get(goal, {}):
+        entry = self._evicted(item)
+        if entry is None or self._in_place(item):
             return True
         path = self._news.path_there(item)
         same = entry.kind == item.kind and (item.kind == "folder" or self._world.digests.get(path) == item.sha256)
-        if same and not item.here and item.item_id not in self._news.aside:
+        if same and not item.here and item.item_id not in self._news.aside and not self._hidden(item):
             return False  # the next `plan` takes it for the item
         return self._world.quiet(path, entry)
 
@@ -227,10 +228,15 @@ class _Follower:
             self._operations.append(Fetch(place, path, evict))
 
     def _evicted(self, item: Item) -> Entry | None:
+        """What stands in its place and is nobody's."""
         goal, key = self._goal(item), name_key(item.remote_name)
-        if self._news.owners.get(goal, {}).get(key) is not None:
-            return None
+        hidden = self._hidden(item)
+        if hidden is not None or key in self._news.owners.get(goal, {}):
+            return hidden
         return self._news.there.get(goal, {}).get(key)
+
+    def _hidden(self, item: Item) -> Entry | None:
+        return self._news.hidden.get(self._goal(item), {}).get(item.remote_name)
 
     def _drop(self, item: Item) -> Iterable[Operation]:
         if not item.here and item.item_id not in self._news.aside:

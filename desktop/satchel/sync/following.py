@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -38,7 +39,8 @@ class Following:
     """What `RootSync` asks when its root is two-way. `on_fetched(in_step)` hears of each file that has come, or not.
 
     `due` is when the next turn is wanted, by `Clock.monotonic`; `waiting` counts what has to wait; `touched` are
-    folders of this disk that were changed and want to be looked at.
+    folders of this disk that were changed and want to be looked at. A file that came is put in place with the lock
+    `between_turns` held: what is decided from a look stays true until it is done.
     """
 
     def __init__(
@@ -48,11 +50,14 @@ class Following:
         failures: Failures,
         quiet: Quiet,
         on_fetched: Callable[[bool], None],
+        *,
+        between_turns: asyncio.Lock,
     ) -> None:
         self._downloads = downloads
         self._clock = clock
         self._quiet = quiet
         self._on_fetched = on_fetched
+        self._between_turns = between_turns
         self._side: Side | None = None
         self._rules = -1
         self.failures = failures
@@ -144,7 +149,7 @@ class Following:
             return False
         error: SatchelError
         try:
-            done = await _receive(side, self._downloads, operation)
+            done = await self._receive(side, operation)
         except SatchelError as failed:
             error = failed
         except Exception as bug:
@@ -160,13 +165,13 @@ class Following:
         self.failures.add(path, None, error, self._clock.monotonic())
         return False
 
-
-async def _receive(side: Side, downloads: Downloads, operation: Fetch) -> bool:
-    """Fetch and give it its place. Raises what a download raises, and the `LocalFileError` family."""
-    item = await side.blocking(lambda: side.tree.get(operation.item.item_id))
-    if item is None or item.state != "live" or item.revision_id is None:
-        return False
-    revision_id = item.revision_id
-    partial = await side.blocking(lambda: side.disk.partial(revision_id))
-    node = await downloads.fetch(item.node_id, partial, item.remote_name)
-    return await side.blocking(lambda: put_in_place(side, operation, node, partial))
+    async def _receive(self, side: Side, operation: Fetch) -> bool:
+        """Fetch and give it its place. Raises what a download raises, and the `LocalFileError` family."""
+        item = await side.blocking(lambda: side.tree.get(operation.item.item_id))
+        if item is None or item.state != "live" or item.revision_id is None:
+            return False
+        revision_id = item.revision_id
+        partial = await side.blocking(lambda: side.disk.partial(revision_id))
+        node = await self._downloads.fetch(item.node_id, partial, item.remote_name)
+        async with self._between_turns:
+            return await side.blocking(lambda: put_in_place(side, operation, node, partial))

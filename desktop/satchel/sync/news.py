@@ -15,7 +15,7 @@ from satchel.disk import Disk
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import same_stamp
+from .dirt import join, same_stamp
 from .follow import News
 from .observe import digests
 from .remote import Side
@@ -136,11 +136,16 @@ class _Gathering:
         news = self.news
         folder = news.folders.get(item.remote_parent)
         goal = news.goal(item, self._top)
-        if goal == AWAY or goal in news.owners:
-            return
         path = self._tree.path_of(folder) if folder is not None else ""
-        if path is None:
+        if goal == AWAY or path is None:
             return
+        if goal not in news.owners:
+            self._list(goal, path)
+        if item.here and self._disk.ignored(join(path, item.remote_name), item.kind):
+            self._find_ignored(goal, path, item)
+
+    def _list(self, goal: str, path: str) -> None:
+        news = self.news
         news.owners[goal] = {name_key(one.name): one for one in self._tree.children(goal)}
         news.there[goal] = {}
         with contextlib.suppress(LocalFileError):
@@ -149,3 +154,14 @@ class _Gathering:
                 # Of names that are one to the service, the same one that a look at the disk takes.
                 taken, _ = admit(listing.entries, frozenset(one.name for one in news.owners[goal].values()))
                 news.there[goal] = {name_key(entry.name): entry for entry in taken}
+                left = set(listing.entries).difference(taken)
+                news.hidden[goal] = {entry.name: entry for entry in left}
+
+    def _find_ignored(self, goal: str, path: str, item: Item) -> None:
+        """No listing shows what stands in a place that is ignored here."""
+        if name_key(item.remote_name) in self.news.owners[goal]:
+            return
+        with contextlib.suppress(LocalFileError):
+            entry = self._disk.stat(join(path, item.remote_name))
+            if entry is not None:
+                self.news.hidden.setdefault(goal, {})[item.remote_name] = entry

@@ -16,7 +16,8 @@ part into operations. Every rule lives here, and the same dirt, digests and ids 
    one when the file id agrees and they share a name with the same identity, or are both empty. A folder is matched
    before what is in it, so that moving it is one operation.
 3. What appeared and is nobody's is made or uploaded; what vanished and went nowhere is moved to the trash, once it has
-   been missing for a moment. What is not quiet is left for the next plan (`waiting`).
+   been missing for a moment and all places where it may be were looked at. What is not quiet is left for the next plan
+   (`waiting`).
 4. Local changes win. A remote rename is followed: the node keeps its remote name until the local name changes. A remote
    delete stands until the local content changes: then the file, and every folder above it that is gone, is made anew
    under new node ids. Deleting a file here that was deleted there is only forgotten.
@@ -62,7 +63,8 @@ class World:
     `busy` are item ids whose bytes are on their way. `quiet(path, entry)` tells whether a file, or with None the
     absence of one, may be acted on now. `stays(path, kind)` tells whether a synced name that the disk does not show is
     left alone, because it is held back or ignored. `total_files` are the files in step; up to `allowed_deletes` of them
-    may go at once, because a person said so.
+    may go at once, because a person said so. `blind` tells that not all was looked at, and that nobody would have told
+    of what happened elsewhere.
     """
 
     top: str
@@ -74,17 +76,20 @@ class World:
     total_files: int = 0
     allowed_deletes: int = 0
     two_way: bool = False
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`steps` in an order that is safe; `waiting` are paths left for later; `mass_delete` counts the files that would
-    have been trashed, if that was refused."""
+    have been trashed, if that was refused. `unsure` asks for a look at everything: something is missing that may be in
+    another folder."""
 
     steps: tuple[Step, ...] = ()
     waiting: frozenset[str] = frozenset()
     mass_delete: int = 0
     postponed: bool = False
+    unsure: bool = False
 
 
 def plan(dirt: Dirt, world: World) -> Plan:
@@ -141,7 +146,9 @@ class _Planner:
         self._new_files: list[tuple[str, str, Entry]] = []
         self._new_folders: deque[tuple[str, str, Entry]] = deque()
         self._gone: dict[str, tuple[str, Item, bool]] = {}
+        self._compared: set[str] = set()
         self._postponed = False
+        self._unsure = False
 
     def run(self) -> Plan:
         exchanged = self._exchange_names()
@@ -165,7 +172,7 @@ class _Planner:
                 # Planned all the same: what would take its place has to wait, too.
                 refused.update(operation.item.item_id for operation in dropped)
         steps = order([*self._operations, *trashed], self._items, refused)
-        return Plan(steps, frozenset(self._waiting), mass, self._postponed)
+        return Plan(steps, frozenset(self._waiting), mass, self._postponed, self._unsure)
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
@@ -177,6 +184,11 @@ class _Planner:
         vanished: Iterable[Item],
         changed: Iterable[tuple[Item, Entry]],
     ) -> None:
+        if parent in self._compared:
+            # It was moved while the disk was looked at, and is seen at both places: the next look sees one.
+            self._waiting.add(folder)
+            return
+        self._compared.add(parent)
         gone = {(name_key(item.name), item.kind): item for item in vanished}
         here = {name_key(entry.name) for entry in appeared}
         for entry in appeared:
@@ -390,8 +402,10 @@ class _Planner:
 
     def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
         # In a folder that could not be looked into may be what is missed.
-        unsure = self._postponed or item.item_id in self._world.busy
-        if unsure or not (certain or self._world.quiet(path, None)):
+        hidden = self._postponed or item.item_id in self._world.busy
+        may = not hidden and (certain or self._world.quiet(path, None))
+        self._unsure = self._unsure or (may and self._world.blind)
+        if not may or self._world.blind:
             self._waiting.add(path)
             return False
         return True

@@ -116,7 +116,10 @@ class RootSync:
         if root.two_way:
             if downloads is None:
                 raise ValueError("a two-way root needs downloads")
-            self._following = Following(downloads, self._clock, Failures(self._ids.jitter), self._quiet, self._fetched)
+            failures = Failures(self._ids.jitter)
+            self._following = Following(
+                downloads, self._clock, failures, self._quiet, self._fetched, between_turns=self._lock
+            )
         self._scan_at = 0.0
         self._pull_at = 0.0
         self._at_work_until = 0.0
@@ -376,16 +379,17 @@ class RootSync:
         # A rescan that was asked for while the log was read is not done with a look at these folders.
         self._full, self._dirty = self._full and folders is not None, self._dirty - (folders or self._dirty)
         busy = frozenset(following.inbox.busy if following is not None else ())
-        looked = await self._sending.turn(self._side, folders, busy=busy, allowed_deletes=self._allowed_deletes)
+        blind = self._watch is None or self._watch.problem is not None
+        allowed = self._allowed_deletes
+        looked = await self._sending.turn(self._side, folders, busy=busy, allowed_deletes=allowed, blind=blind)
         self._settled = self._settled and not looked.acted
         now = self._clock.monotonic()
         if folders is None:
             if following is not None:
                 self._full = await following.compare_all(self._side) or self._full
-            blind = self._watch is None or self._watch.problem is not None
             self._scan_at = now + (RESCAN_BLIND if blind else RESCAN)
         else:
-            self._full = self._full or looked.rules or (looked.astray and now < self._astray_until)
+            self._full |= looked.rules or looked.unsure or (looked.astray and now < self._astray_until)
         if following is not None and looked.behind:
             self._pull_at = 0.0
         if following is not None and looked.acted:

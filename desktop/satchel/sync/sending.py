@@ -33,12 +33,14 @@ POSTPONED = 1.0
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What a look at the disk led to. `acted` tells that something had to be done, or has to wait; `rules` that other
-    names may be ignored than at the last full look; `astray` that a folder to look at was not there; `behind` that the
-    service refused something, so that its log may have news."""
+    names may be ignored than at the last full look; `astray` that a folder to look at was not there; `unsure` that only
+    a full look can tell what became of something; `behind` that the service refused something, so that its log may have
+    news."""
 
     acted: bool
     rules: bool
     astray: bool
+    unsure: bool
     behind: bool
 
 
@@ -92,9 +94,11 @@ class Sending:
     def held(self) -> list[Held]:
         return [*relative(self._held), *self.failures.held()]
 
-    async def turn(self, side: Side, folders: set[str] | None, *, busy: frozenset[str], allowed_deletes: int) -> Looked:
+    async def turn(
+        self, side: Side, folders: set[str] | None, *, busy: frozenset[str], allowed_deletes: int, blind: bool
+    ) -> Looked:
         """Look at these folders, or at everything, plan, carry out, and begin to send. `busy` are items whose bytes are
-        coming. Errors that concern everything are raised."""
+        coming; `blind` tells that nobody sees what happens in the others. Errors that concern everything are raised."""
         self._side = side
         # Taken before looking: what arrives meanwhile would be seen half here and half there.
         busy |= frozenset(self.outbox.busy)
@@ -120,6 +124,7 @@ class Sending:
             total_files=await side.blocking(side.tree.count_files),
             allowed_deletes=allowed_deletes,
             two_way=side.root.two_way,
+            blind=blind and folders is not None,
         )
         made = await side.blocking(lambda: plan(seen.dirt, world))
         self.mass_delete = made.mass_delete
@@ -140,7 +145,7 @@ class Sending:
             if (folders is None or _above(path) in folders) and path not in planned:
                 self.failures.clear(path)
         self.acting = False
-        return Looked(acts, rules, seen.astray, outcome.behind)
+        return Looked(acts, rules, seen.astray, made.unsure, outcome.behind)
 
     async def tidy(self) -> None:
         """Once all is in step: what an earlier run left unfinished is wanted no more."""

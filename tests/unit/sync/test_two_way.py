@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import unicodedata
 from dataclasses import replace
 
@@ -78,6 +79,118 @@ def test_a_move_of_which_only_the_goal_was_heard_of_is_a_move(both):
     asyncio.run(anna.sync._turn())
     assert both.remote.node("to/a.txt").node_id == node
     assert both.remote.uploads == sent
+
+
+def test_a_move_of_which_only_the_place_before_was_looked_at_is_no_delete(both):
+    anna, _ = both
+    anna.disk.write("from/a.txt", "one")
+    anna.disk.mkdirs("to")
+    both.settle()
+    node, sent = both.remote.node("from/a.txt").node_id, both.remote.uploads
+    anna.disk.rename("from/a.txt", "to/a.txt")
+    anna.sync._dirty, anna.sync._full, anna.sync._scan_at = {"from"}, False, math.inf
+    for _ in range(3):  # nobody watches: only a look at everything can tell
+        anna.clock.time += 10
+        asyncio.run(anna.sync._turn())
+    assert both.remote.node("to/a.txt").node_id == node
+    assert both.remote.count("trash") == 0
+    assert both.remote.uploads == sent
+
+
+def test_a_folder_that_is_asked_for_by_its_old_capitals_is_one_folder(both):
+    anna, _ = both
+    anna.disk.mkdirs("work")
+    both.settle()
+    anna.disk.mkdirs("work/new")
+    anna.disk.rename("work", "Work")
+    listing, reaches = anna.disk.list, anna.disk.reaches
+    # As a system that takes these for one name has it.
+    anna.disk.list = lambda folder: listing(folder.replace("work", "Work"))
+    anna.disk.reaches = lambda folder: reaches(folder.replace("work", "Work"))
+    anna.sync._dirty, anna.sync._full, anna.sync._scan_at = {"", "work"}, False, math.inf
+    anna.clock.time += 10
+    asyncio.run(anna.sync._turn())
+    assert anna.sync.status().held == ()
+    assert both.settle() == {"Work": None, "Work/new": None}
+
+
+def test_what_is_held_back_makes_way_for_what_gets_its_name(both):
+    anna, bob = both
+    anna.disk.write("A", "one")
+    both.settle()
+    bob.disk.write("a", "bob's own")
+    assert [held.path for held in bob.run().held] == ["a"]
+    anna.disk.rename("A", "a")
+    assert both.settle() == {"a": b"one", f"a {COPY}": b"bob's own"}
+
+
+def test_what_is_left_out_makes_way_for_what_gets_its_name(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.mkdirs("films")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("films"))
+    bob.run()
+    bob.disk.write("films/own", "bob's own")
+    anna.disk.rename("films", "movies")
+    anna.disk.rename("a", "films")
+    for _ in range(3):
+        for computer in both:
+            computer.run()
+    kept = f"films {COPY}"
+    assert bob.disk.files() == {"films": b"one", f"{kept}/own": b"bob's own"}
+    assert both.remote.tree() == {"films": b"one", "movies": None, kept: None, f"{kept}/own": b"bob's own"}
+
+
+def test_what_comes_does_not_take_the_place_of_what_got_it_meanwhile(both, caplog):
+    anna, bob = both
+    both.settle()
+    bob.disk.write("b", "bob's own")
+    anna.disk.write("b", "one")
+    anna.run()
+    fetch = bob.downloads.fetch
+
+    async def slow(*asked):
+        node = await fetch(*asked)
+        # It is renamed there before it has come, so that bob's own may stay.
+        bob.downloads.fetch = fetch
+        both.remote.rename("b", to="c")
+        bob.sync.rescan()
+        bob.sync.remote_changed()
+        await bob.sync._turn()
+        return node
+
+    bob.downloads.fetch = slow
+    assert both.settle() == {"b": b"bob's own", "c": b"one"}
+    assert not caplog.records, "two items in one place"
+
+
+def test_what_has_come_waits_until_what_was_decided_is_done(both):
+    anna, bob = both
+    both.settle()
+    anna.disk.write("b", "one")
+    anna.run()
+    make, seen = both.remote.make_folders, []
+
+    async def slow(folders):
+        for _ in range(50):  # the file has come by now
+            await asyncio.sleep(0)
+        seen.append(bob.disk.files())
+        return await make(folders)
+
+    async def at_work():
+        bob.sync.remote_changed()
+        await bob.sync._turn()
+        bob.disk.mkdirs("f")
+        bob.sync._dirty = {""}
+        both.remote.make_folders = slow
+        await bob.sync._turn()
+        await bob.sync._some_done()
+
+    asyncio.run(at_work())
+    assert bob.downloads.fetched == ["b"]
+    assert seen == [{}]
+    assert bob.disk.files() == {"b": b"one"}
 
 
 def test_of_two_names_that_are_one_the_one_that_travels_makes_way(both):
