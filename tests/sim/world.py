@@ -31,7 +31,7 @@ CALM_S = 40.0
 """How long nothing may move before it counts as quiet: longer than what was sent late is on its way."""
 
 _FORGETTING = {"power_cut", "lose_journal", "cut_log"}
-_CLASH = "The name is the same as"
+_TAKEN = ("The name is the same as", "Something of this name is online, and is left out here")
 
 Content = bytes
 
@@ -400,7 +400,7 @@ def _rules(computer: Computer) -> list[str]:
 
 
 def _may_be_held(held: Held) -> bool:
-    return held.reason.startswith(_CLASH)
+    return held.reason.startswith(_TAKEN)
 
 
 def _without(tree: dict[str, bytes | None], held: list[str]) -> dict[str, bytes | None]:

@@ -127,8 +127,11 @@ class _Look:
                 if entry.kind == "folder":
                     below.append((join(folder, entry.name), stamp.item_id))
         vanished = self._vanished(folder, stamps.values())
+        where = Difference(folder, item)
+        if appeared:
+            appeared = self._admitted(where, listed, appeared, stamps.keys() - {gone.name for gone in vanished})
         if appeared or changed or vanished:
-            self._differ(Difference(folder, item), listed, appeared, changed, vanished)
+            self._differ(where, appeared, changed, vanished)
         return below
 
     def _vanished(self, folder: str, stamps: Iterable[Stamp]) -> list[Stamp]:
@@ -147,21 +150,31 @@ class _Look:
         if item is not None:
             self.seen.absent += [item, *self._tree.descendants(item.item_id)]
 
+    def _admitted(
+        self, where: Difference, listed: Iterable[Entry], appeared: Iterable[Entry], unseen: Iterable[str]
+    ) -> list[Entry]:
+        """Those that have a name of their own; the others are held back. `unseen` are names in step that no listing
+        shows."""
+        new = {entry.name for entry in appeared}
+        admitted, held = admit(listed, frozenset(entry.name for entry in listed if entry.name not in new))
+        self._hold(where.folder, held)
+        taken = {name_key(name) for name in unseen}
+        if self._top is not None:
+            node_id = where.item.node_id if where.item else self._top
+            taken.update(name_key(item.remote_name) for item in self._tree.left_out_in(node_id))
+        why = "Something of this name is online, and is left out here", "Rename this one, or have the other one here."
+        left = [entry for entry in admitted if entry.name in new]
+        self._hold(where.folder, (Held(printable(one.name), *why) for one in left if name_key(one.name) in taken))
+        return [self._identified(where.folder, entry) for entry in left if name_key(entry.name) not in taken]
+
     def _differ(
         self,
         where: Difference,
-        listed: Sequence[Entry],
         appeared: Sequence[Entry],
         changed: Sequence[tuple[Entry, Stamp]],
         vanished: Sequence[Stamp],
     ) -> None:
         folder = where.folder
-        new = {entry.name for entry in appeared}
-        if new:
-            admitted, held = admit(listed, frozenset(entry.name for entry in listed if entry.name not in new))
-            self._hold(folder, held)
-            appeared = [self._identified(folder, entry) for entry in admitted if entry.name in new]
-            appeared = self._without_left_out(where, appeared)
         gone = [found for stamp in vanished if (found := self._tree.get(stamp.item_id))]
         pairs = [
             (found, self._identified(folder, entry))
@@ -180,19 +193,6 @@ class _Look:
                 self._walk_gone(lost)
         if self._top is not None:
             self._want(where.item.node_id if where.item else self._top, folder, appeared)
-
-    def _without_left_out(self, where: Difference, appeared: list[Entry]) -> list[Entry]:
-        """Without names that the service has for something else, which is left out here."""
-        if self._top is None:
-            return appeared
-        node_id = where.item.node_id if where.item else self._top
-        taken = {name_key(item.remote_name) for item in self._tree.left_out_in(node_id)}
-        if not taken:
-            return appeared
-        why = "Something of this name is online, and is left out here", "Rename this one, or have the other one here."
-        held = [entry.name for entry in appeared if name_key(entry.name) in taken]
-        self._hold(where.folder, (Held(printable(name), *why) for name in held))
-        return [entry for entry in appeared if entry.name not in held]
 
     def _walk_new(self, top: str) -> None:
         waiting = [top]

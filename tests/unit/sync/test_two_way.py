@@ -142,6 +142,25 @@ def test_what_is_left_out_makes_way_for_what_gets_its_name(both):
     assert both.remote.tree() == {"films": b"one", "movies": None, kept: None, f"{kept}/own": b"bob's own"}
 
 
+def test_a_name_that_is_one_with_an_ignored_one_is_held_back(both):
+    anna, bob = both
+    anna.disk.write("B", "one")
+    both.settle()
+    anna.disk.write(".satchelignore", "B")
+    both.settle()
+    bob.disk.mkdirs("b")
+    asked = both.remote.count("make_folders")
+    assert [held.path for held in bob.run().held] == ["b"]
+    assert both.remote.count("make_folders") == asked
+    anna.disk.write(".satchelignore", "# none")
+    for _ in range(2):
+        anna.run()
+        row = bob.run()
+    assert [held.path for held in row.held] == ["b"]
+    bob.disk.rename("b", "c")
+    assert both.settle() == {".satchelignore": b"# none", "B": b"one", "c": None}
+
+
 def test_what_comes_does_not_take_the_place_of_what_got_it_meanwhile(both, caplog):
     anna, bob = both
     both.settle()
