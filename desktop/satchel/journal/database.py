@@ -108,6 +108,11 @@ class Database:
                     raise _refused(error, self._path) from error
                 raise
 
+    @property
+    def writes(self) -> int:
+        """A number that grows with every row that is written."""
+        return self._connection.total_changes
+
     def write(self, sql: str, *rows: tuple[Any, ...]) -> None:
         """Run `sql` once for each of `rows`, in one commit (or in the transaction under way)."""
         self.write_many(sql, rows)

@@ -33,6 +33,11 @@ class Journal:
         """What was last in step of one watched folder."""
         return Tree(self._database, root_id)
 
+    @property
+    def writes(self) -> int:
+        """A number that grows with every row that is written, of whatever kind."""
+        return self._database.writes
+
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         """Everything written inside is one commit. The other threads wait: keep it short."""
         return self._database.transaction()

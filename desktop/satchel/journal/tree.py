@@ -205,10 +205,8 @@ class Tree:
 
     def count_files(self) -> int:
         """Files that are on both sides."""
-        rows = self._database.read(
-            "SELECT count(*) FROM item WHERE root_id = ? AND kind = 'file' AND state = 'live'", self._root_id
-        )
-        return int(rows[0][0])
+        sql = "SELECT count(*) FROM item WHERE root_id = ? AND kind = 'file' AND state = 'live' AND parent_item != ?"
+        return int(self._database.read(sql, self._root_id, AWAY)[0][0])
 
     def _one(self, where: str, *values: str) -> Item | None:
         found = self._select(where, *values)

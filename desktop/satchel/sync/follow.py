@@ -114,7 +114,9 @@ class _Follower:
                 self._waiting.add(self._news.path_there(item))
         drops = [operation for item in trashed for operation in self._drop(item)]
         gone = sum(isinstance(drop, TrashHere) and drop.item.kind == "file" for drop in drops)
-        mass = gone if is_mass_delete(gone, self._world.total_files, self._world.allowed_deletes) else 0
+        # Those are not among the files in step any more.
+        total = gone + self._world.total_files() if gone else 0
+        mass = gone if is_mass_delete(gone, total, self._world.allowed_deletes) else 0
         left_out = {drop.item.item_id for drop in drops if isinstance(drop, TrashHere)} if mass else set()
         steps = order([*self._operations, *drops], self._items, left_out)
         return Plan(steps, frozenset(self._waiting), mass)

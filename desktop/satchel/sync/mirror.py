@@ -29,6 +29,8 @@ async def mirror(side: Side) -> bool:
             if error.kind != "cursor-too-old":
                 raise
             break
+        if not page.changes and page.cursor == cursor:
+            return True
         found = await _come_in(side, page)
         there = await side.blocking(lambda page=page, found=found: _write(side, page, found))  # type: ignore[misc] # bound
         if not there or not page.more:

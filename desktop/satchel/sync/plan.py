@@ -62,9 +62,9 @@ class World:
     `top` is the remote node of the watched folder. `digests` are SHA-256 of local files by path, as far as known.
     `busy` are item ids whose bytes are on their way. `quiet(path, entry)` tells whether a file, or with None the
     absence of one, may be acted on now. `stays(path, kind)` tells whether a synced name that the disk does not show is
-    left alone, because it is held back or ignored. `total_files` are the files in step; up to `allowed_deletes` of them
-    may go at once, because a person said so. `blind` tells that not all was looked at, and that nobody would have told
-    of what happened elsewhere.
+    left alone, because it is held back or ignored. `total_files()` counts the files in step; up to `allowed_deletes` of
+    them may go at once, because a person said so. `blind` tells that not all was looked at, and that nobody would have
+    told of what happened elsewhere.
     """
 
     top: str
@@ -73,7 +73,7 @@ class World:
     busy: frozenset[str] = frozenset()
     quiet: Callable[[str, Entry | None], bool] = lambda _path, _entry: True
     stays: Callable[[str, Literal["file", "folder"]], bool] = lambda _path, _kind: False
-    total_files: int = 0
+    total_files: Callable[[], int] = lambda: 0
     allowed_deletes: int = 0
     two_way: bool = False
     blind: bool = False
@@ -162,7 +162,7 @@ class _Planner:
             self._upload_new(path, parent, entry)
         # Counted before asking what is quiet: an accident that is seen bit by bit is still one.
         gone = sum(self._count_files(item) for _, item, _ in self._gone.values() if item.state == "live")
-        mass = gone if is_mass_delete(gone, self._world.total_files, self._world.allowed_deletes) else 0
+        mass = gone if gone and is_mass_delete(gone, self._world.total_files(), self._world.allowed_deletes) else 0
         trashed: list[Operation] = []
         refused: set[str] = set()
         for path, item, certain in self._gone.values():

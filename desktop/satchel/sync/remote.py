@@ -96,6 +96,8 @@ async def pull(side: Side) -> bool:
                 raise
             cursor = await _list_afresh(side)
             continue
+        if not page.changes and page.cursor == cursor:
+            return there
         there = await side.blocking(lambda page=page: _apply(side, page)) and there  # type: ignore[misc] # a bound default
         cursor = page.cursor
         if not there or not page.more:

@@ -345,7 +345,6 @@ class RootSync:
             moved = await following.turn(
                 self._side,
                 busy=frozenset(self._sending.outbox.busy),
-                total_files=await self._side.blocking(self._side.tree.count_files),
                 allowed_deletes=self._allowed_deletes,
             )
             self._take_touched()

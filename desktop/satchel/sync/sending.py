@@ -121,7 +121,7 @@ class Sending:
             busy=busy,
             quiet=waiting.quiet,
             stays=lambda path, kind: seen.stays(side.disk, path, kind),
-            total_files=await side.blocking(side.tree.count_files),
+            total_files=side.tree.count_files,
             allowed_deletes=allowed_deletes,
             two_way=side.root.two_way,
             blind=blind and folders is not None,

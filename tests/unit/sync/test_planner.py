@@ -76,7 +76,7 @@ def planned(computer):
     asyncio.run(mirror(side))
     seen = observe(side.disk, side.tree, None, side.top)
     known = digests(side.disk, doubtful(seen.dirt))
-    world = World(top=side.top, new_id=computer.ids.new_id, digests=known, two_way=True, total_files=10**6)
+    world = World(top=side.top, new_id=computer.ids.new_id, digests=known, two_way=True, total_files=lambda: 10**6)
     up = plan(seen.dirt, world)
     news = gather(side.disk, side.tree, side.top)
     down = follow(news, replace(world, digests=standing(side.disk, news, side.top)))

@@ -14,6 +14,7 @@ from satchel.core.errors import LocalFileError, OfflineError
 from satchel.core.model import Node
 from satchel.core.names import here_problem
 from satchel.disk import Hints
+from satchel.journal import Tree
 from two_way_world import ROOT, Together
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
@@ -278,6 +279,48 @@ def test_a_difference_that_was_not_noted_is_found_by_the_next_full_look(both):
     bob.disk.rename("f/a.txt", "a.txt")
     tree.put(replace(item, parent_item="", name="a.txt", file_id=bob.disk.nodes["a.txt"].number, dirty=False))
     assert both.settle() == {"f": None, "f/a.txt": b"one"}
+
+
+def test_where_nothing_was_written_nothing_is_looked_for(both, monkeypatch):
+    anna, bob = both
+    anna.disk.write("a.txt", "one")
+    both.settle()
+    bob.run()
+    looks = []
+    differing = Tree.differing
+
+    def counted(tree, top, *, away):
+        looks.append(away)
+        return differing(tree, top, away=away)
+
+    monkeypatch.setattr(Tree, "differing", counted)
+    assert bob.run().state == "in_step"
+    assert looks == []
+    bob.journal.settings.set("something", "else")
+    bob.run()
+    assert looks == [False]
+
+
+def test_more_than_half_of_what_is_here_is_a_mass_delete_wherever_it_was_deleted(both):
+    anna, bob = both
+    for number in range(40):
+        anna.disk.write(f"here/{number}", f"{number}")
+        anna.disk.write(f"films/{number}", f"film {number}")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("films"))
+    bob.run()
+    for number in range(21):
+        bob.disk.delete(f"here/{number}")
+    assert bob.run().deletions == 21
+    assert both.remote.count("trash") == 0
+    for number in range(21):
+        bob.disk.write(f"here/{number}", f"{number}")
+    assert bob.run().deletions == 0
+    for number in range(20):
+        anna.disk.delete(f"here/{number}")
+    anna.run()
+    assert bob.run().deletions == 0, "no more than half"
+    assert len(bob.disk.files()) == 20
 
 
 def test_both_edited_keeps_both_and_the_first_commit_keeps_the_node(both):
