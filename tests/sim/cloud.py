@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from satchel.core.errors import FileChangedError, LocalFileError, RefusedError
+from satchel.core.errors import FileChangedError, LocalFileError, OfflineError, RefusedError
 from satchel.core.model import ChangePage, FolderIntent, FolderMade, Node, UploadRequest
 from satchel_cloud.domain import model as served
 from satchel_cloud.domain.problems import ProblemError
@@ -115,6 +115,10 @@ class Uploads:
             self._left.pop(key, None)
             self._later(self._chance.uniform(0.1, 2), partial(self._give_up, upload_id))
             raise
+        except OfflineError:
+            # The real one goes on by itself, as long as there is something to send.
+            self._later(self._chance.uniform(1, 10), partial(self._look_again, key))
+            raise
         self._left.pop(key, None)
         return node
 
@@ -131,6 +135,12 @@ class Uploads:
             raise FileChangedError("The file changed while it was sent", path=request.path)
         answer = await self._ask(dict[str, Any], self._service.complete, intent.upload_id, request.base_revision)
         return msgspec.convert(answer["node"], Node)
+
+    def _look_again(self, key: LeftKey) -> None:
+        path, content, mtime_ns = key[:3]
+        inode = self._disk.nodes.get(path.removeprefix("/disk/"))
+        if key in self._left and (inode is None or (inode.content, inode.mtime_ns) != (content, mtime_ns)):
+            self._give_up(self._left.pop(key))
 
     def _give_up(self, upload_id: str) -> None:
         with contextlib.suppress(ProblemError):
