@@ -268,7 +268,6 @@ class SimDisk:
         listing = self.list(path)
         if listing is None or listing.entries or listing.held:
             return False
-        self.went_along |= {self.nodes[found].content for found in self.nodes.below(path)}
         self._trash_all(path)
         return True
 
@@ -284,7 +283,10 @@ class SimDisk:
         self._trash_all(path)
 
     def _trash_all(self, path: str) -> None:
-        for found in reversed(self.nodes.below(path)):
+        inside = self.nodes.below(path)
+        ignored = (found for found in inside if self.ignored(found, self.nodes[found].kind))
+        self.went_along |= {self.nodes[found].content for found in ignored}
+        for found in reversed(inside):
             self.trashed.append((self._now_ns(), self.nodes.spelled(found), self.nodes.pop(found)))
         self._changed(path)
 

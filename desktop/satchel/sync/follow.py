@@ -99,13 +99,16 @@ class _Follower:
             self._items.update((item.item_id, item) for item in items)
         self._coming: set[str] = set()
         self._going: set[str] = set()
+        self._let_alone: set[str] = set()
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
         self._needed = {folder.item_id for folder in news.needed()}
 
     def run(self) -> Plan:
         wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
-        trashed = [item for item in self._news.items if item.state == "trashed" and not self._left_alone(item)]
+        trashed = [item for item in self._news.items if item.state == "trashed"]
+        self._let_alone = {item.item_id for item in trashed if self._is_let_alone(item)}
+        trashed = [item for item in trashed if item.item_id not in self._let_alone]
         self._settle_who_can(wanted, trashed)
         for item in wanted:
             if item.item_id in self._coming:
@@ -130,12 +133,12 @@ class _Follower:
         above = (folder for folder in self._news.chain_there(item) if not folder.here)
         return self._refused(item) or any(map(self._refused, above))
 
-    def _left_alone(self, item: Item) -> bool:
+    def _is_let_alone(self, item: Item) -> bool:
         """Whether something trashed there is none of our business here, and does not lie in what goes."""
         if not item.here or not self._world.stays(self._path_here(item), item.kind):
             return False
         folder = self._items.get(item.parent_item)
-        return folder is None or folder.state != "trashed" or self._left_alone(folder)
+        return folder is None or folder.state != "trashed" or self._is_let_alone(folder)
 
     # -- who can be brought in step now -------------------------------------------------------------------------------
 
@@ -179,7 +182,8 @@ class _Follower:
         owner = self._news.owners.get(goal, {}).get(name_key(item.remote_name))
         if owner is None or owner.item_id == item.item_id or self._in_place(item):
             return True
-        return owner.item_id in self._going or (owner.item_id in self._coming and not self._in_place(owner))
+        leaves = owner.item_id in self._going or owner.item_id in self._let_alone
+        return leaves or (owner.item_id in self._coming and not self._in_place(owner))
 
     def _present(self, folder: Item) -> bool:
         """Whether a folder is here, or comes."""
@@ -221,6 +225,9 @@ class _Follower:
             self._operations.append(Fetch(item, path) if item.edited_there else Clean(item, path))
             return
         evict = self._evicted(item)
+        owner = self._news.owners.get(place.parent_item, {}).get(name_key(place.name))
+        if owner is not None and owner.item_id in self._let_alone:
+            self._operations.append(Forget(owner, path))
         if item.here or item.item_id in self._news.aside:
             self._operations.append(MoveHere(place, path, item, evict))
             evict = None

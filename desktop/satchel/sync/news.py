@@ -141,8 +141,9 @@ class _Gathering:
             return
         if goal not in news.owners:
             self._list(goal, path)
-        if item.here and self._disk.ignored(join(path, item.remote_name), item.kind):
-            self._find_ignored(goal, path, item)
+        place = join(path, item.remote_name)
+        if self._disk.ignored(place, "file") or self._disk.ignored(place, "folder"):
+            self._find_ignored(goal, place, item)
 
     def _list(self, goal: str, path: str) -> None:
         news = self.news
@@ -157,11 +158,13 @@ class _Gathering:
                 left = set(listing.entries).difference(taken)
                 news.hidden[goal] = {entry.name: entry for entry in left}
 
-    def _find_ignored(self, goal: str, path: str, item: Item) -> None:
-        """No listing shows what stands in a place that is ignored here."""
-        if name_key(item.remote_name) in self.news.owners[goal]:
+    def _find_ignored(self, goal: str, place: str, item: Item) -> None:
+        """No listing shows what stands in a place that is ignored here: what was deleted online and is let alone, or
+        what is nobody's."""
+        owner = self.news.owners[goal].get(name_key(item.remote_name))
+        if owner is not None and owner.state != "trashed":
             return
         with contextlib.suppress(LocalFileError):
-            entry = self._disk.stat(join(path, item.remote_name))
-            if entry is not None:
+            entry = self._disk.stat(place)
+            if entry is not None and self._disk.ignored(place, entry.kind):
                 self.news.hidden.setdefault(goal, {})[item.remote_name] = entry

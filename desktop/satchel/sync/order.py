@@ -214,7 +214,7 @@ def _freed(operation: Operation) -> list[Place]:
         case Trash(item=item):
             return _places(item)
         case Forget(item=item) | Detach(item=item):
-            return _places(item)[:1]
+            return [*_places(item)[:1], _here(item)]
         case MoveHere(before=item) | TrashHere(item=item):
             return [_here(item)]
         case _:

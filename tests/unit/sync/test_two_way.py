@@ -143,6 +143,30 @@ def test_what_is_left_out_makes_way_for_what_gets_its_name(both):
     assert both.remote.tree() == {"films": b"one", "movies": None, kept: None, f"{kept}/own": b"bob's own"}
 
 
+def test_what_is_ignored_and_deleted_online_makes_way_for_what_gets_its_name(both):
+    anna, bob = both
+    anna.disk.write("build/a", "one")
+    anna.disk.write("b.txt", "two")
+    both.settle()
+    anna.disk.write(".satchelignore", "build")
+    both.settle()
+    both.remote.drop(both.remote.node("build").node_id)
+    bob.run()
+    assert set(bob.disk.files()) == {".satchelignore", "b.txt", "build/a"}, "it is ignored"
+    both.remote.rename("b.txt", to="build")
+    for _ in range(3):
+        for computer in both:
+            computer.run()
+    for computer in both:
+        kept = f"build {COPY.replace('bob', computer.name)}/a"
+        assert {path: content for path, content in computer.disk.files().items() if "copy of" not in path} == {
+            ".satchelignore": b"build",
+            "build": b"two",
+        }
+        assert computer.disk.files()[kept] == b"one"
+        assert computer.sync.status().state == "in_step"
+
+
 def test_a_name_that_is_one_with_an_ignored_one_is_held_back(both):
     anna, bob = both
     anna.disk.write("B", "one")
