@@ -105,7 +105,7 @@ def _learn(side: Side, node: Node) -> None:
         _unlearn(tree, node)
         return
     now = replace(followed(item, node), state="live")
-    if item.here and now.revision_id is not None and (item.state == "intended" or now.revision_id in item.sent.split()):
+    if item.here and now.revision_id in item.sent.split():
         # It was sent from here, and only the answer was lost.
         now = replace(now, synced_revision=now.revision_id, synced_sha256=now.sha256)
     if now != replace(item, sequence=now.sequence):

@@ -649,6 +649,29 @@ def test_a_cursor_that_is_too_old_leads_to_a_listing_and_deletes_nothing(both):
     assert both.settle() == {"a": b"one", "b": b"newer"}
 
 
+def test_what_was_edited_there_before_its_first_answer_came_is_no_ones_own(both):
+    anna, bob = both
+    both.settle()
+    bob.disk.write("a", "one")
+    leave = both.remote._leave
+
+    def lost():
+        if bob.remote.calls[-1][0] == "upload":
+            both.remote._leave, both.remote.offline = leave, OfflineError("Gone")
+            raise both.remote.offline
+        leave()
+
+    both.remote._leave = lost
+    assert bob.run().state == "offline"
+    both.remote.offline = None
+    anna.run()
+    anna.disk.write("a", "anna's edit")
+    anna.run()
+    both.remote.log_starts_at = len(both.remote.log)
+    bob.disk.delete("a")
+    assert both.settle() == {"a": b"anna's edit"}
+
+
 def test_a_lost_journal_sends_nothing_again(both):
     anna, bob = both
     for number in range(4):
