@@ -46,13 +46,16 @@ HALTING = (OfflineError, BusyError, NotSignedInError)
 @dataclass(slots=True)
 class Outcome:
     """`uploads` and `fetches` are ready to go; `failures` are held back, by path; `touched` are folders to look at
-    again; `done` counts what was carried out; `moved` tells that a folder of this disk was moved,
+    again. `left` are paths of steps that were not tried, because what they need failed, and `later` those that wait for
+    what is tried again later. `done` counts what was carried out; `moved` tells that a folder of this disk was moved,
     `behind` that the service refused something, so that the log may have news."""
 
     uploads: list[Upload] = field(default_factory=list)
     fetches: list[Fetch] = field(default_factory=list)
     failures: dict[str, SatchelError] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
     done: int = 0
     moved: bool = False
     behind: bool = False
@@ -64,9 +67,19 @@ async def apply(side: Side, steps: Sequence[Step], skip: Callable[[str], bool] =
     until then."""
     outcome = Outcome()
     failed: set[int] = set()
+    waits: set[int] = set()
     for batch in _batches(steps):
-        able = [n for n in batch if not steps[n].after & failed and not skip(steps[n].operation.path)]
-        failed.update(set(batch) - set(able))
+        able: list[int] = []
+        for number in batch:
+            step = steps[number]
+            if step.after & waits or (not step.after & failed and skip(step.operation.path)):
+                waits.add(number)
+                outcome.later.add(step.operation.path)
+            elif step.after & failed:
+                failed.add(number)
+                outcome.left.add(step.operation.path)
+            else:
+                able.append(number)
         operations = [steps[number].operation for number in able]
         outcome.touched.update(one.path.rpartition("/")[0] for one in operations if not isinstance(one, _QUIETLY))
         makes = [(n, make) for n, make in zip(able, operations, strict=True) if isinstance(make, MakeFolder)]

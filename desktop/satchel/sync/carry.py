@@ -48,8 +48,8 @@ def carry_out(side: Side, operation: Here) -> None:
 
 def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool:
     """Give a file that came whole its place; False when it has none any more, because something else has got it while
-    the bytes came, or when the file before is not what was last in step: then the next look decides. Raises
-    `LocalFileError`."""
+    the bytes came, or it is ignored now, or when the file before is not what was last in step: then the next look
+    decides. Raises `LocalFileError`."""
     row = side.tree.get(operation.item.item_id)
     revision = node.revision
     if row is None or row.state != "live" or revision is None:
@@ -58,7 +58,7 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
         row = followed(row, node)
     if row.here:
         parent, old = row.parent_item, side.tree.path_of(row)
-        if old is None:
+        if old is None or side.disk.ignored(old, "file"):
             return False
         entry = side.disk.place(partial, old, _stamp(row))
     else:
@@ -66,6 +66,8 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
         if side.tree.child(parent, operation.item.name) is not None:
             return False
         path = _place(side, parent, operation.item.name)
+        if side.disk.ignored(path, "file"):
+            return False
         _evict(side, path, operation.evict)
         entry = side.disk.place(partial, path, None)
     got = replace(

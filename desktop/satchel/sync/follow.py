@@ -135,7 +135,7 @@ class _Follower:
 
     def _is_let_alone(self, item: Item) -> bool:
         """Whether something trashed there is none of our business here, and does not lie in what goes."""
-        if not item.here or not self._world.stays(self._path_here(item), item.kind):
+        if not self._ignored(item):
             return False
         folder = self._items.get(item.parent_item)
         return folder is None or folder.state != "trashed" or self._is_let_alone(folder)
@@ -164,7 +164,7 @@ class _Follower:
         goal = self._goal(item)
         if goal == AWAY or item.item_id in self._world.busy:
             return False
-        if item.edited_there and item.item_id in self._news.changed:
+        if item.edited_there and self._changed(item):
             return False  # the next `plan` sees a conflict
         entry = self._evicted(item)
         if entry is None or self._in_place(item):
@@ -200,7 +200,13 @@ class _Follower:
 
     def _could_go(self, item: Item) -> bool:
         there = item.here or item.item_id in self._news.aside
-        return there and item.item_id not in self._world.busy and item.item_id not in self._news.changed
+        return there and item.item_id not in self._world.busy and (not self._changed(item) or self._ignored(item))
+
+    def _changed(self, item: Item) -> bool:
+        return item.item_id in self._news.changed
+
+    def _ignored(self, item: Item) -> bool:
+        return item.here and self._world.stays(self._path_here(item), item.kind)
 
     def _can_go(self, item: Item) -> bool:
         for below in self._news.under.get(item.item_id, ()):
@@ -252,7 +258,8 @@ class _Follower:
             return [Forget(item, item.remote_name)]
         path = self._path_here(item)
         if item.item_id in self._going:
-            return [TrashHere(item, path)]
+            # What is ignored and was changed goes with its folder, as what was never online does.
+            return [Forget(item, path) if self._changed(item) else TrashHere(item, path)]
         self._waiting.add(path)
         return []
 

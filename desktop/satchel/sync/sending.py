@@ -134,9 +134,9 @@ class Sending:
         for path, error in outcome.failures.items():
             self.failures.add(path, None, error, now)
         self.outbox.put(outcome.uploads)
-        self.touched |= outcome.touched
+        self.touched |= outcome.touched | {_above(path) for path in outcome.left}
         self._waiting = set(made.waiting) - waiting.blocked
-        self.later = {_above(path) for path in made.waiting | waiting.blocked}
+        self.later = {_above(path) for path in made.waiting | waiting.blocked | outcome.later}
         if made.mass_delete:
             self.later.update(difference.folder for difference in seen.dirt.differences)
         self.due = self._clock.monotonic() + min(waiting.soonest, POSTPONED if made.postponed else math.inf)

@@ -167,6 +167,36 @@ def test_what_is_ignored_and_deleted_online_makes_way_for_what_gets_its_name(bot
         assert computer.sync.status().state == "in_step"
 
 
+def test_what_is_ignored_and_was_changed_goes_with_its_folder(both):
+    anna, bob = both
+    anna.disk.write("f/a.log", "one")
+    anna.disk.write("b.txt", "two")
+    both.settle()
+    anna.disk.write(".satchelignore", "*.log")
+    both.settle()
+    bob.disk.write("f/a.log", "changed")
+    both.remote.drop(both.remote.node("f").node_id)
+    assert bob.run().state == "in_step"
+    assert set(bob.disk.files()) == {".satchelignore", "b.txt"}
+    assert b"changed" in bob.disk.trashed()
+
+
+def test_what_comes_while_it_is_left_out_is_not_put_in_place(both):
+    anna, bob = both
+    both.settle()
+    anna.disk.write("f/a", "one")
+    anna.run()
+    fetch = bob.downloads.fetch
+
+    async def slow(*asked):
+        await bob.sync.leave_out("f/a")
+        return await fetch(*asked)
+
+    bob.downloads.fetch = slow
+    assert bob.run().state == "in_step"
+    assert bob.local() == {"f": None}
+
+
 def test_a_name_that_is_one_with_an_ignored_one_is_held_back(both):
     anna, bob = both
     anna.disk.write("B", "one")
@@ -435,6 +465,19 @@ def test_a_delete_takes_nothing_along_that_it_has_not_seen(both):
     both.remote.trash = just_after_another
     anna.run()
     assert both.settle() == {"f": None, "f/new": None}
+
+
+def test_what_lies_in_a_folder_that_somebody_has_made_anew_is_sent_at_once(both):
+    anna, bob = both
+    anna.disk.mkdirs("f/g")
+    both.settle()
+    anna.disk.delete("f")
+    anna.run()
+    anna.disk.mkdirs("f")
+    anna.run()
+    bob.disk.write("f/g/x", "one")
+    assert bob.run().state == "in_step"
+    assert both.remote.tree() == {"f": None, "f/g": None, "f/g/x": b"one"}
 
 
 def test_a_file_and_a_folder_of_one_name(both):
