@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import random
@@ -108,19 +109,19 @@ class Uploads:
             request.base_revision,
             request.if_taken,
         )
-        try:
-            node = await self._send(intent, content, request, mtime_ns)
-        except (RefusedError, FileChangedError):
-            # As the real one does, which tries until the service has heard of it.
-            self._left.pop(key, None)
-            self._later(self._chance.uniform(0.1, 2), partial(self._give_up, upload_id))
-            raise
-        except OfflineError:
-            # The real one goes on by itself, as long as there is something to send.
-            self._later(self._chance.uniform(1, 10), partial(self._look_again, key))
-            raise
-        self._left.pop(key, None)
-        return node
+        while True:
+            try:
+                node = await self._send(intent, content, request, mtime_ns)
+            except (RefusedError, FileChangedError):
+                # As the real one does, which tries until the service has heard of it.
+                self._left.pop(key, None)
+                self._later(self._chance.uniform(0.1, 2), partial(self._give_up, upload_id))
+                raise
+            except OfflineError:
+                await asyncio.sleep(self._chance.uniform(1, 10))
+            else:
+                self._left.pop(key, None)
+                return node
 
     async def _send(self, intent: served.UploadIntent, content: bytes, request: UploadRequest, mtime_ns: int) -> Node:
         answer = await self._ask(dict[str, Any], self._service.open, intent)
@@ -135,12 +136,6 @@ class Uploads:
             raise FileChangedError("The file changed while it was sent", path=request.path)
         answer = await self._ask(dict[str, Any], self._service.complete, intent.upload_id, request.base_revision)
         return msgspec.convert(answer["node"], Node)
-
-    def _look_again(self, key: LeftKey) -> None:
-        path, content, mtime_ns = key[:3]
-        inode = self._disk.nodes.get(path.removeprefix("/disk/"))
-        if key in self._left and (inode is None or (inode.content, inode.mtime_ns) != (content, mtime_ns)):
-            self._give_up(self._left.pop(key))
 
     def _give_up(self, upload_id: str) -> None:
         with contextlib.suppress(ProblemError):
