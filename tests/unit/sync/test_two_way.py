@@ -661,6 +661,19 @@ def test_a_file_that_moves_to_where_its_folder_was(both):
     assert both.settle() == {"x": b"one"}
 
 
+def test_a_file_that_was_deleted_there_and_is_a_folder_here_makes_way_for_a_new_one(both):
+    anna, bob = both
+    anna.disk.write("b", "one")
+    both.settle()
+    anna.disk.delete("b")
+    anna.run()
+    anna.disk.write("b", "two")
+    anna.run()
+    bob.disk.delete("b")
+    bob.disk.mkdirs("b")
+    assert both.settle() == {"b": b"two", f"b {COPY}": None}
+
+
 def test_what_the_name_is_to_go_to_is_taken_here(both):
     anna, bob = both
     anna.disk.write("a", "one")
