@@ -7,14 +7,14 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 from satchel.core.errors import LocalFileError, OfflineError, SatchelError
 from satchel.core.ports import Clock
 from satchel.core.status import Held
+from satchel.journal import Item
 
 from .apply import apply
-from .carry import put_in_place, recover
+from .carry import checked, put_in_place, recover
 from .failures import Failures
 from .follow import follow
 from .news import gather, held_names, leave_in_peace, leaves_out, standing
@@ -82,11 +82,13 @@ class Following:
         some may be ignored no longer that are not here, so that what is here in their places is to be looked at."""
 
         def mark() -> bool:
-            now, missed = (side.disk.rules_changes(), side.journal.writes), []
+            now, missed = (side.disk.rules_changes(), side.journal.writes), list[Item]()
             # Of 100,000 items it takes a tenth of a look at everything: it is left out where nothing was written.
             if now != self._compared:
-                missed = side.tree.differing(side.top, away=now[0] != self._compared[0])
-                side.tree.put_many(replace(item, dirty=True) for item in missed)
+                differing = side.tree.differing(side.top, away=now[0] != self._compared[0])
+                # How a disk writes its accents is no difference.
+                missed = [item for found in differing if (item := checked(side, found)).dirty]
+                side.tree.put_many(missed)
                 self._compared = now
             with contextlib.suppress(LocalFileError):
                 side.disk.tidy((self._clock.now_ms() - KEPT_DAYS * 86_400_000) * 1_000_000)

@@ -587,6 +587,19 @@ def test_accents_are_the_disks_own_affair(both):
     assert unicodedata.normalize("NFC", "é") in anna.disk.nodes
 
 
+def test_what_is_new_in_a_folder_whose_accents_are_written_anew_is_sent(both):
+    anna, _bob = both
+    anna.disk.mkdirs("Caf\u00e9/f")
+    both.settle()
+    anna.disk.rename("Caf\u00e9", "Cafe\u0301")
+    anna.disk.write("Cafe\u0301/f/a", "one")
+    assert anna.run().state == "in_step"
+    assert both.remote.tree() == {"Caf\u00e9": None, "Caf\u00e9/f": None, "Caf\u00e9/f/a": b"one"}
+    writes = anna.journal.writes
+    anna.run()
+    assert anna.journal.writes == writes, "there is nothing to note"
+
+
 def test_a_name_that_cannot_be_had_here_is_held_back_and_nobodys_delete(both, monkeypatch):
     anna, bob = both
     anna.disk.write("CON.txt", "one")
