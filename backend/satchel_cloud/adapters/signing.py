@@ -22,6 +22,11 @@ class Signed:
     query: tuple[str, ...]
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def address(self) -> str:
+        """The whole URL."""
+        return f"{self.url}?{'&'.join(self.query)}"
+
 
 class Signer:
     """Signs requests for one bucket, each good for `expires` seconds. `base` is its address, no slash at its end."""
@@ -53,11 +58,10 @@ class Signer:
         }
         return self._sign("PUT", key, {"partNumber": str(number), "uploadId": multipart_id}, headers)
 
-    def get(self, key: str, *, disposition: str, content_type: str) -> str:
-        """A whole URL, good for some minutes and for range requests."""
+    def get(self, key: str, *, disposition: str, content_type: str) -> Signed:
+        """Good for range requests, too."""
         query = {"response-content-disposition": disposition, "response-content-type": content_type}
-        signed = self._sign("GET", key, query, {})
-        return f"{signed.url}?{'&'.join(signed.query)}"
+        return self._sign("GET", key, query, {})
 
     def _sign(self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Signed:
         url = f"{self._base}/{quote(key)}"

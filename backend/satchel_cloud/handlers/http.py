@@ -131,7 +131,7 @@ def settled(items: list[dict[str, Any]], request: Request) -> list[dict[str, Any
         room -= len(json.dumps(shape, ensure_ascii=False).encode()) + 2
         if room < 0:
             late = ProblemError("busy", "The reply grew too large. Ask for this one again, with fewer others.")
-            kept = {name: item[name] for name in ("upload_id",) if name in item}
+            kept = {name: item[name] for name in ("upload_id", "node_id") if name in item}
             shape = kept | {"outcome": "problem", "problem": late.to_json()}
         out.append(shape)
     return out

@@ -38,10 +38,7 @@ class Fields:
     def maybe_text(self, name: str, pattern: re.Pattern[str] | None = None) -> str | None:
         if name not in self._left:
             return None
-        value = self._left.pop(name)
-        if not isinstance(value, str) or (pattern and not pattern.fullmatch(value)):
-            raise _bad(self._at(name), "must be text" + (f" like {pattern.pattern}" if pattern else ""))
-        return value
+        return _text(self._left.pop(name), self._at(name), pattern)
 
     def number(self, name: str, low: int, high: int) -> int:
         value = self.maybe_number(name, low, high)
@@ -161,6 +158,14 @@ def batch(body: Any, name: str, read: Callable[[Any, str], T], most: int) -> lis
     return items
 
 
+def node_ids(body: Any) -> list[str]:
+    """Up to 100 ids; one may come more than once."""
+    fields = Fields(body, "")
+    ids = fields.many("node_ids", _node_id, 1, 100)
+    fields.end()
+    return ids
+
+
 def path_id(value: str, pattern: re.Pattern[str] = ID) -> str:
     """An id out of the path: one that cannot be is one that is not there."""
     if not pattern.fullmatch(value):
@@ -175,6 +180,16 @@ def query_number(query: dict[str, str], name: str, low: int, high: int, default:
     if raw is None or not re.fullmatch(r"[0-9]{1,16}", raw) or not low <= int(raw) <= high:
         raise _bad(name, f"must be a whole number from {low} to {high}")
     return int(raw)
+
+
+def _node_id(value: Any, where: str) -> str:
+    return _text(value, where, FOLDER_ID)
+
+
+def _text(value: Any, where: str, pattern: re.Pattern[str] | None) -> str:
+    if not isinstance(value, str) or (pattern and not pattern.fullmatch(value)):
+        raise _bad(where, "must be text" + (f" like {pattern.pattern}" if pattern else ""))
+    return value
 
 
 def _number(value: Any, where: str, low: int, high: int) -> int:

@@ -1,4 +1,4 @@
-"""/v1/account, /v1/folders, /v1/nodes and /v1/changes"""
+"""/v1/account, /v1/folders, /v1/nodes, /v1/contents and /v1/changes"""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from satchel_cloud.service.accounts import account_json
 from satchel_cloud.service.changes import list_changes
 from satchel_cloud.service.changing import make_folders, move, trash
 from satchel_cloud.service.context import context
-from satchel_cloud.service.sharing import sign
+from satchel_cloud.service.fetching import content, contents
 from satchel_cloud.service.tree import Tree, children, node_at
 
 from .access import active, known
 from .http import Reply, Request, Route, empty_reply, json_reply, page_key, page_token, settled
-from .parse import FOLDER_ID, MAX_MS, Fields, batch, folder_intent, path_id, query_number
+from .parse import FOLDER_ID, MAX_MS, Fields, batch, folder_intent, node_ids, path_id, query_number
 
 
 def _account(request: Request) -> Reply:
@@ -62,8 +62,13 @@ def _children(request: Request) -> Reply:
 
 
 def _content(request: Request) -> Reply:
-    node = Tree(context(), active(request).account).node(_node_id(request))
-    return json_reply({"url": sign(context(), node), "node": node.to_json()})
+    return json_reply(content(context(), active(request).account, _node_id(request)))
+
+
+def _contents(request: Request) -> Reply:
+    asked = node_ids(request.body)
+    reply = contents(context(), active(request).account, asked)
+    return json_reply(reply | {"contents": settled(reply["contents"], request)})
 
 
 def _changes(request: Request) -> Reply:
@@ -85,5 +90,6 @@ ROUTES = (
     Route("DELETE", "/v1/nodes/{node_id}", _trash),
     Route("GET", "/v1/nodes/{node_id}/children", _children),
     Route("GET", "/v1/nodes/{node_id}/content", _content),
+    Route("POST", "/v1/contents", _contents),
     Route("GET", "/v1/changes", _changes),
 )

@@ -11,9 +11,9 @@ from satchel_cloud.adapters.table import update
 from satchel_cloud.domain.links import check_open, token_hash
 from satchel_cloud.domain.model import Link, Node, Upload
 from satchel_cloud.domain.problems import ProblemError
-from satchel_cloud.domain.serving import content_type, disposition
 
 from .context import Context
+from .fetching import sign
 from .tree import Tree, children
 
 _PAGE = 150
@@ -78,21 +78,14 @@ def count_view(ctx: Context, token: str) -> None:
 def download(ctx: Context, token: str, node_id: str | None) -> str:
     """Count a download; the address of the bytes in S3. Only what can be fetched is counted."""
     node, link = _file(ctx, token, node_id)
-    url = sign(ctx, node)
+    signed = sign(ctx, node)
     _count(ctx, link, "downloads")
-    return url
+    return signed.address
 
 
 def peek(ctx: Context, token: str, node_id: str | None) -> Node:
     """The file that a download would fetch; never counted."""
     return _file(ctx, token, node_id)[0]
-
-
-def sign(ctx: Context, node: Node) -> str:
-    """A presigned URL for a file's content. Raises `not-a-file`."""
-    if node.revision is None:
-        raise ProblemError("not-a-file", "A folder has no content of its own. Choose a file in it.")
-    return ctx.signer.get(node.revision.key, disposition=disposition(node.name), content_type=content_type(node.name))
 
 
 def _file(ctx: Context, token: str, node_id: str | None) -> tuple[Node, Link]:

@@ -45,6 +45,16 @@ class Tree:
         found = self._ctx.table.get_many(keys)
         self._entries |= {key: found.get(key) for key in keys}
 
+    def learn_nodes(self, node_ids: list[str]) -> None:
+        """Read many nodes at once, each with all that it lies in: one read for each level."""
+        level = set(node_ids) - {ROOT}
+        while level:
+            self.learn(sorted(level))
+            above = {locator["parent_id"] for node_id in level if (locator := self._locators[node_id])}
+            level = above - self._locators.keys() - {ROOT}
+        located = [locator for node_id in node_ids if (locator := self._locators.get(node_id))]
+        self.learn_names([(locator["parent_id"], locator["name"]) for locator in located])
+
     def pretend(self, node: Node) -> None:
         """Count a node as there before it is written, for what comes after it in the same commit."""
         self._locators[node.node_id] = {

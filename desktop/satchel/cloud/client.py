@@ -19,6 +19,7 @@ from satchel.core.model import (
     Discovery,
     FolderIntent,
     FolderMade,
+    FoundContents,
     IfTaken,
     Link,
     LinkIntent,
@@ -168,6 +169,11 @@ class Cloud:
 
     def get_content(self, node_id: str) -> ContentSource:
         return self._call("GET", f"/v1/nodes/{_part(node_id)}/content", ContentSource)
+
+    def get_contents(self, node_ids: Sequence[str]) -> FoundContents:
+        """Up to 100, one answer each, in their order; those with a problem of kind `busy` are to be asked for again.
+        `RefusedError` of status 404 from a service that is too old for it."""
+        return self._call("POST", "/v1/contents", FoundContents, {"node_ids": node_ids})
 
     def list_changes(self, after: int, *, limit: int | None = None) -> ChangePage:
         """`RefusedError` of kind `cursor-too-old` when the log no longer reaches back so far."""

@@ -242,6 +242,24 @@ class ContentSource:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundContent:
+    """`url` and `query` are as in a `SignedRequest`, good for a few minutes and for range requests."""
+
+    node_id: str
+    outcome: Literal["done", "problem"]
+    node: Node | None = None
+    url: str = ""
+    query: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContents:
+    signing_query: str
+    contents: tuple[FoundContent, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Discovery:
     """`/.well-known/satchel.json` of a site: where everything is. `identity_endpoint` is set for a local cloud only."""
 

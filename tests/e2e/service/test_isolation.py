@@ -130,7 +130,11 @@ def nothing_of(hers: Belongings) -> Callable[[Reply], bool]:
 
 
 def problem_of(items: str) -> Callable[[Reply], bool]:
-    return lambda reply: reply.json()[items][0]["outcome"] == "problem" and "put" not in reply.json()[items][0]
+    def is_problem(reply: Reply) -> bool:
+        (answer,) = reply.json()[items]
+        return answer["outcome"] == "problem" and not {"put", "url"} & set(answer)
+
+    return is_problem
 
 
 def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
@@ -179,6 +183,9 @@ def tries(bob: Person, hers: Belongings) -> dict[str, list[Try]]:
             Try(f"/v1/nodes/{hers.folder}/children"), Try("/v1/nodes/root/children", None, nothing_of(hers)),
         ],
         "getContent": [Try(f"/v1/nodes/{hers.file}/content")],
+        "getContents": [
+            Try("/v1/contents", {"node_ids": [node_id]}, problem_of("contents")) for node_id in (hers.file, hers.folder)
+        ],
         "listChanges": [Try("/v1/changes?after=0", None, nothing_of(hers))],
         "openPush": [Try("/v1/push", {"client_id": hers.file}, nothing_of(hers))],
         "listLinks": [Try("/v1/links", None, nothing_of(hers))],

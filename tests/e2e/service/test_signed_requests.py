@@ -90,6 +90,14 @@ def sign_part(cloud: LocalCloud, token: str, upload_id: str, part: dict[str, Any
     return Signed(f"{signed['url']}?{answer['signing_query']}&{signed['query']}", signed["headers"])
 
 
+def addresses(cloud: LocalCloud, token: str, *node_ids: str) -> list[str]:
+    """Where these files' contents are, asked for at once."""
+    reply = cloud.request("POST", "/v1/contents", {"node_ids": list(node_ids)}, token=token)
+    assert reply.status == 200, reply.body
+    answer = reply.json()
+    return [f"{one['url']}?{answer['signing_query']}&{one['query']}" for one in answer["contents"]]
+
+
 def crc_of(content: bytes) -> str:
     return base64.b64encode(checksums.crc64nvme(content).to_bytes(8, "big")).decode()
 
@@ -218,6 +226,7 @@ def test_what_the_service_signed_is_refused_when_it_is_late(cloud: LocalCloud, t
         put, (part, piece) = signed_put(cloud, token, content), signed_part(cloud, token)
         downloads = [
             cloud.request("GET", f"/v1/nodes/{node_id}/content", token=token).json()["url"],
+            *addresses(cloud, token, node_id),
             cloud.request("GET", f"/p/{link}/content").header("location"),
         ]
     assert all("X-Amz-Expires=1&" in url for url in (put.url, part.url, *downloads))
@@ -246,6 +255,20 @@ def test_a_download_is_an_attachment_with_a_type_that_cannot_run(cloud: LocalClo
     told = fetched.header("content-disposition") or ""
     assert told.startswith("attachment; ")
     assert urllib.parse.unquote(told.rpartition("''")[2]) == name
+
+
+def test_addresses_of_one_reply_lead_each_to_its_content(cloud: LocalCloud, token: str) -> None:
+    contents = [secrets.token_bytes(100) for _ in range(3)]
+    node_ids = [secrets.token_hex(16) for _ in contents]
+    for node_id, content, ending in zip(node_ids, contents, ("txt", "é", "bin"), strict=True):
+        upload_id, opened = open_upload(cloud, token, content, node_id=node_id, name=f"{node_id}.{ending}")
+        assert put_of(opened).put(content)[0] == 200
+        cloud.request("POST", "/v1/uploads/complete", {"uploads": [{"upload_id": upload_id}]}, token=token)
+
+    for address, content in zip(addresses(cloud, token, *node_ids), contents, strict=True):
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            assert reply.read() == content
+            assert reply.headers["content-disposition"].startswith("attachment; ")
 
 
 @pytest.fixture(scope="module")

@@ -245,6 +245,12 @@ def _(service: Service) -> Step:
     return call(service, "GET", f"/v1/nodes/{service.put(name=NAME)['node_id']}/content")
 
 
+@cost("getContents of 100")
+def _(service: Service) -> Step:
+    nodes = [result["node"]["node_id"] for result in service.complete(*opened(service, 100))]
+    return call(service, "POST", "/v1/contents", {"node_ids": nodes})
+
+
 @cost("listChanges, with nothing new")
 def _(service: Service) -> Step:
     service.put(name=NAME)

@@ -50,6 +50,7 @@ CALLS = {
     "trashNode": [call(ID), call(ID, seen=2**53 - 1)],
     "listChildren": [call("root"), call(ID, page=PAGE, limit=150)],
     "getContent": [call(ID)],
+    "getContents": [call(["root"]), call([ID, OTHER] * 50)],
     "listChanges": [call(0), call(2**53 - 1, limit=1)],
     "openPush": [call(ID)],
     "listLinks": [call(), call(page=PAGE, limit=1)],
