@@ -160,7 +160,12 @@ def _refusal(reply: Reply) -> SatchelError:
         if message is not None and reply.status == 401:
             return NotSignedInError("The session has ended", "Sign in again.")
         if message is not None and reply.status == 404:
-            return SatchelError("The service does not know this request", "It is older than this app: deploy it again.")
+            return RefusedError(
+                "unknown-request",
+                "The service does not know this request",
+                "It is older than this app: deploy it again.",
+                status=404,
+            )
         if message is not None:
             return SatchelError(f"The service refused ({reply.status})", message)
     return busy_error(reply) or OfflineError("The answer does not come from Satchel", _CAPTIVE)

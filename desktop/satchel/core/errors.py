@@ -107,7 +107,8 @@ class BusyError(SatchelError):
 
 
 class RefusedError(SatchelError):
-    """The service answered with a problem document; `kind` is the last part of its type, `current` its node if any."""
+    """The service answered with a problem document; `kind` is the last part of its type, `current` its node if any. Of
+    kind `unknown-request` when it was the gateway that did not know the address."""
 
     code = "refused"
 
@@ -210,6 +211,14 @@ _BY_CODE: dict[str, type[SatchelError]] = {
         JournalError,
     )
 }
+
+
+def twin(error: SatchelError) -> SatchelError:
+    """A copy of an error that concerns many: each writes its own path into it."""
+    copy = type(error).__new__(type(error))
+    copy.__dict__.update(error.__dict__)
+    copy.args = error.args
+    return copy
 
 
 def from_dict(data: dict[str, Any]) -> SatchelError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from satchel.cloud import Cloud, LinkItem, PublicLinks, parse_link
@@ -14,6 +15,7 @@ from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
 from satchel.transfer import Limit, download, safe_child
 
+from .addresses import AT_ONCE, Addresses
 from .begun import Begun
 from .browse import Browse
 
@@ -44,7 +46,7 @@ def fetch(
     if "://" in source:
         name, folder, pieces = _by_link(source, clock, ids)
     elif account is not None:
-        name, folder, pieces = _by_path(source, *account)
+        name, folder, pieces = _by_path(source, *account, clock)
     else:
         raise UsageError("This is not a link", "Sign in to fetch by path.", path=source)
     top = Path(os.path.abspath(dest))  # noqa: PTH100 - resolves no links
@@ -175,18 +177,29 @@ class _Run:
         self._show(self._row)
 
 
-def _by_path(path: str, cloud: Cloud, browse: Browse) -> tuple[str, bool, Iterator[_Piece]]:
+def _by_path(path: str, cloud: Cloud, browse: Browse, clock: Clock) -> tuple[str, bool, Iterator[_Piece]]:
     node = browse.find(path)
-    return node.name or "Satchel", node.kind == "folder", _below(cloud, node, ())
+    return node.name or "Satchel", node.kind == "folder", _below(cloud, node, clock)
 
 
-def _below(cloud: Cloud, node: Node, inside: tuple[str, ...]) -> Iterator[_Piece]:
+def _below(cloud: Cloud, top: Node, clock: Clock) -> Iterator[_Piece]:
+    addresses = Addresses(cloud, clock)
+    files = list(_files(cloud, top, ()))
+
+    def source(number: int) -> ContentSource:
+        following = files[number + 1 : number + AT_ONCE]
+        return addresses.of(files[number][1].node_id, lambda: [node.node_id for _, node in following])
+
+    for number, (inside, node) in enumerate(files):
+        yield _Piece(inside, node.revision.size if node.revision else 0, partial(source, number))
+
+
+def _files(cloud: Cloud, node: Node, inside: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Node]]:
     if node.kind == "file":
-        size = node.revision.size if node.revision else 0
-        yield _Piece(inside, size, lambda: cloud.get_content(node.node_id))
+        yield inside, node
         return
     for child in cloud.children(node.node_id):
-        yield from _below(cloud, child, (*inside, child.name))
+        yield from _files(cloud, child, (*inside, child.name))
 
 
 def _by_link(url: str, clock: Clock, ids: Ids) -> tuple[str, bool, Iterator[_Piece]]:

@@ -16,10 +16,13 @@ from satchel.core.model import ContentSource, Node, Revision, TransferState
 from satchel.core.names import printable
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
-from satchel.sync import FETCHES_AT_ONCE
 from satchel.transfer import Limit, download
 
+from .addresses import Addresses
 from .transfers import Transfers
+
+THREADS = 16
+"""Files fetched at the same time; a large one takes several connections by itself."""
 
 SHOWN_FROM = 1024 * 1024
 """Bytes from which a file is worth a row while it comes: thousands of small ones would drown what people look for."""
@@ -34,25 +37,49 @@ class Downloads:
         self._clock = clock
         self._ids = ids
         self._limit = limit
-        self._pool = ThreadPoolExecutor(FETCHES_AT_ONCE, "fetch")
+        self._addresses = Addresses(cloud, clock, THREADS)
+        self._pool = ThreadPoolExecutor(THREADS, "fetch")
         self._closing = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
+        self._lock = threading.Lock()
+        self._coming: dict[str, None] = {}
+        """Who waits for a thread, in the order in which they will have one."""
 
     async def fetch(self, node_id: str, dest: str, name: str) -> Node:
         stop = threading.Event()
+        with self._lock:
+            self._coming[node_id] = None
         work = asyncio.get_running_loop().run_in_executor(self._pool, self._fetch, node_id, Path(dest), name, stop)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             stop.set()
+            self._waits_no_more(node_id)
             raise
+
+    def pause(self) -> None:
+        """Begin no more files."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        self._going.set()
 
     def close(self) -> None:
         """What is under way ends; the bytes that came are kept for the next time."""
         self._closing.set()
+        self._going.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _fetch(self, node_id: str, dest: Path, name: str, stop: threading.Event) -> Node:
-        source = self._cloud.get_content(node_id)
+        def stopped() -> bool:
+            return stop.is_set() or self._closing.is_set()
+
+        self._going.wait()
+        self._waits_no_more(node_id)
+        if stopped():
+            raise CancelledError("Cancelled")
+        source = self._addresses.of(node_id, self._following)
         if _is_there(dest, source.node.revision):
             return source.node
         dest.unlink(missing_ok=True)
@@ -84,7 +111,7 @@ class Downloads:
                 clock=self._clock,
                 ids=self._ids,
                 on_progress=row.tell,
-                stopped=lambda: stop.is_set() or self._closing.is_set(),
+                stopped=stopped,
                 limit=self._limit,
             )
         except SatchelError as error:
@@ -92,6 +119,14 @@ class Downloads:
             raise
         row.end(TransferState.DONE, "")
         return newest.node
+
+    def _waits_no_more(self, node_id: str) -> None:
+        with self._lock:
+            self._coming.pop(node_id, None)
+
+    def _following(self) -> list[str]:
+        with self._lock:
+            return list(self._coming)
 
 
 class _Row:

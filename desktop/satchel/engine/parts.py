@@ -124,10 +124,12 @@ class Parts:
 
     def pause(self) -> None:
         self.uploader.pause()
+        self._downloads.pause()
         self.roots.pause()
 
     def resume(self) -> None:
         self.uploader.resume()
+        self._downloads.resume()
         self.roots.resume()
 
     def look_soon(self) -> None:

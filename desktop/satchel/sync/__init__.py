@@ -1,14 +1,12 @@
 """Deciding what brings a watched folder and its remote folder in step, and doing it."""
 
 from .adding import add_root
-from .following import FETCHES_AT_ONCE
 from .ports import Blocking, Downloads, Remote, Uploads
 from .roots import RootSync
 from .rules import check_root
 from .verify import Tally, verify
 
 __all__ = [
-    "FETCHES_AT_ONCE",
     "Blocking",
     "Downloads",
     "Remote",

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 KEPT_DAYS = 30
 """Days for which the watched folder's own trash, and files that came halfway, are kept."""
 
-FETCHES_AT_ONCE = 16
-"""Files fetched at the same time; a large one takes several connections by itself."""
+FETCHES_AT_ONCE = 128
+"""Files asked for at the same time: more than come at the same time, so that addresses can be asked for in batches."""
 
 
 class Following:

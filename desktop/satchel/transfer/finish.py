@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from satchel.core.errors import LocalFileError, RefusedError, SatchelError
+from satchel.core.errors import LocalFileError, RefusedError, SatchelError, twin
 from satchel.core.model import CompleteItem, CompleteResult, TransferState
 
-from .line import ClosedError, Line, Turn, twin
+from .line import ClosedError, Line, Turn
 from .local import changed
 from .prepare import BATCH, LINGER_S
 from .upload import Upload

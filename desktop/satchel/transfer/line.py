@@ -18,6 +18,7 @@ from satchel.core.errors import (
     OfflineError,
     RefusedError,
     SatchelError,
+    twin,
 )
 from satchel.core.model import Problem, TransferState
 from satchel.core.ports import Clock, Ids
@@ -296,11 +297,3 @@ class Line:
         told = error if isinstance(error, SatchelError) else SatchelError("Satchel ran into a bug", "See its log.")
         for turn in turns:
             self.stumbled(turn.upload, turn.epoch, twin(told))
-
-
-def twin(error: SatchelError) -> SatchelError:
-    """A copy of an error that concerns many: each upload writes its own path into it."""
-    copy = type(error).__new__(type(error))
-    copy.__dict__.update(error.__dict__)
-    copy.args = error.args
-    return copy

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from satchel.core.errors import RefusedError, SatchelError
+from satchel.core.errors import RefusedError, SatchelError, twin
 from satchel.core.model import (
     MULTIPART_FROM,
     LinkIntent,
@@ -18,7 +18,7 @@ from satchel.core.model import (
 
 from .digest import head_digest, sha256_hex
 from .layout import Part, equal_parts, parts_of
-from .line import QUIET_S, ClosedError, Line, Stretch, Turn, twin
+from .line import QUIET_S, ClosedError, Line, Stretch, Turn
 from .local import BLOCK, changed, read_small
 from .upload import Upload
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,8 +20,9 @@ from satchel.core.errors import NotSignedInError, OfflineError, RefusedError, Si
 from satchel.core.model import (
     Account,
     ChangePage,
-    ContentSource,
     Discovery,
+    FoundContent,
+    FoundContents,
     Link,
     LinkIntent,
     Node,
@@ -64,9 +65,10 @@ class WholeAccount(FakeAccount):
         self._call("trash")
         self.trash(self.path(self.nodes[node_id]))
 
-    def get_content(self, node_id: str) -> ContentSource:
+    def get_contents(self, node_ids: Sequence[str]) -> FoundContents:
         self._call("content")
-        return ContentSource(f"{self.site}/content/{node_id}", self.nodes[node_id])
+        at = f"{self.site}/content"
+        return FoundContents("", tuple(FoundContent(one, "done", self.nodes[one], f"{at}/{one}") for one in node_ids))
 
     def list_changes(self, after: int) -> ChangePage:
         self._call("changes")

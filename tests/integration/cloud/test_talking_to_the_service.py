@@ -167,8 +167,9 @@ def test_a_redirect_elsewhere_is_not_followed_with_the_token(site: Site, clock: 
 
 def test_an_unknown_route_means_an_older_service(site: Site, clock: Clock) -> None:
     site.json({"message": "Not Found"}, 404)
-    with pytest.raises(SatchelError, match="older than this app"):
+    with pytest.raises(RefusedError, match="older than this app") as refused:
         cloud(site, clock).get_account()
+    assert (refused.value.kind, refused.value.status) == ("unknown-request", 404)
 
 
 def test_a_closed_door_says_what_to_check(clock: Clock) -> None:

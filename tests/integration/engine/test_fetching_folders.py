@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from integration.transfer.conftest import World
 from satchel.core.errors import LocalFileError
-from satchel.core.model import ContentSource, Node, Revision
+from satchel.core.model import FoundContent, FoundContents, Node, Problem, Revision
 from satchel.core.ports import SystemClock, SystemIds
 from satchel.engine.fetch import fetch
 from satchel.transfer import Limit
 
+NO_ROOM = Problem("urn:satchel:problem:busy", "Busy", 503, "The reply grew too large.")
 FILES = {"a": b"a" * 1000, "b": b"b" * 2000, "c": b""}
 
 
@@ -27,6 +29,7 @@ class Account:
     def __init__(self, world: World) -> None:
         self.world = world
         self.dies_at = ""
+        self.asked: list[list[str]] = []
         world.s3.downloads.update({f"/{name}": content for name, content in FILES.items()})
 
     def find(self, path: str) -> Node:
@@ -42,10 +45,14 @@ class Account:
         revision = Revision(name * 32, len(content), 0, hashlib.sha256(content).hexdigest(), True)
         return Node(name, "top", name, "file", 1, revision)
 
-    def get_content(self, node_id: str) -> ContentSource:
-        if node_id == self.dies_at:
+    def get_contents(self, node_ids: Sequence[str]) -> FoundContents:
+        self.asked.append(list(node_ids))
+        if node_ids[0] == self.dies_at:
             raise Killed
-        return ContentSource(f"{self.world.s3.url}/{node_id}", self.file(node_id))
+        fits = list(takewhile(lambda node_id: node_id != self.dies_at, node_ids))
+        found = [FoundContent(name, "done", self.file(name), f"{self.world.s3.url}/{name}", "signed") for name in fits]
+        late = [FoundContent(name, "problem", problem=NO_ROOM) for name in node_ids[len(fits) :]]
+        return FoundContents("common", (*found, *late))
 
 
 @pytest.fixture
@@ -83,6 +90,13 @@ def whole(into: Path) -> bool:
         and [found[name].read_bytes() for name in ("a", "below/b", "c")] == list(FILES.values())
         and [path.name for path in into.iterdir()] == ["photos"]
     )
+
+
+def test_the_addresses_of_a_folder_are_asked_for_together(account: Account, tmp_path: Path) -> None:
+    (into := tmp_path / "into").mkdir()
+    get(account, into)
+    assert whole(into)
+    assert account.asked == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(("at", "left"), [("a", ["/a", "/b"]), ("b", ["/b"]), ("c", [])])
