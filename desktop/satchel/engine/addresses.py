@@ -20,12 +20,11 @@ FRESH = 30.0
 class Addresses:
     """One request at a time: those who come meanwhile are in the next one together. Blocking and thread-safe."""
 
-    def __init__(self, cloud: Cloud, clock: Clock, takers: int = 1) -> None:
-        """`takers` are the threads that fetch: when less is left than the others want next, one of them asks for more,
-        so that they need not all wait for the answer."""
+    def __init__(self, cloud: Cloud, clock: Clock, ahead: int = 0) -> None:
+        """When fewer than `ahead` are left, whoever has got one asks for more, so that the others need not wait."""
         self._cloud = cloud
         self._clock = clock
-        self._others = takers - 1
+        self._ahead = ahead
         self._batches = True
         """False once the service has turned out to be too old for them."""
         self._asking = threading.Lock()
@@ -48,7 +47,7 @@ class Addresses:
                     found = self._take(node_id)
                 with self._lock:
                     self._waiting.pop(node_id, None)
-        elif len(self._told) < self._others and self._asking.acquire(blocking=False):
+        elif len(self._told) < self._ahead and self._asking.acquire(blocking=False):
             try:
                 self._ask(following)
             finally:

@@ -13,7 +13,7 @@ from satchel.core.errors import LocalFileError, SatchelError, UsageError
 from satchel.core.model import ContentSource, Node, Revision, TransferState
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
-from satchel.transfer import Limit, download, safe_child
+from satchel.transfer import Limit, Wire, download, safe_child
 
 from .addresses import AT_ONCE, Addresses
 from .begun import Begun
@@ -101,6 +101,7 @@ class _Run:
         self._limit = limit
         self._show = show
         self._stopped = stopped
+        self._wire = Wire()
         self._began = clock.monotonic()
         self._told = 0.0
 
@@ -137,6 +138,7 @@ class _Run:
                     on_wait=self._wait,
                     stopped=self._stopped,
                     limit=self._limit,
+                    wire=self._wire,
                 )
                 done = self._next(number, done + piece.size)
         except OSError as error:
@@ -148,6 +150,7 @@ class _Run:
             self._end(TransferState.CANCELLED if cancelled else TransferState.FAILED, error)
             raise
         finally:
+            self._wire.close()
             if self._begun is not None:
                 self._begun.close(done=self._row.files_done == self._row.files)
         self._row = replace(self._row, sent_bytes=self._row.size)

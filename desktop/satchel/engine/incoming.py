@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,16 @@ from satchel.core.model import ContentSource, Node, Revision, TransferState
 from satchel.core.names import printable
 from satchel.core.ports import Clock, Ids
 from satchel.core.status import TransferRow
-from satchel.transfer import Limit, download
+from satchel.transfer import Dialer, Limit, Wire, download
 
 from .addresses import Addresses
 from .transfers import Transfers
 
 THREADS = 16
 """Files fetched at the same time; a large one takes several connections by itself."""
+
+AHEAD = 3 * THREADS
+"""Addresses that are still there when more are asked for: an answer takes as long as a few small files."""
 
 SHOWN_FROM = 1024 * 1024
 """Bytes from which a file is worth a row while it comes: thousands of small ones would drown what people look for."""
@@ -37,7 +41,7 @@ class Downloads:
         self._clock = clock
         self._ids = ids
         self._limit = limit
-        self._addresses = Addresses(cloud, clock, THREADS)
+        self._addresses = Addresses(cloud, clock, AHEAD)
         self._pool = ThreadPoolExecutor(THREADS, "fetch")
         self._closing = threading.Event()
         self._going = threading.Event()
@@ -45,6 +49,9 @@ class Downloads:
         self._lock = threading.Lock()
         self._coming: dict[str, None] = {}
         """Who waits for a thread, in the order in which they will have one."""
+        self._dialer = Dialer()
+        self._wires: list[Wire] = []
+        """Those that nobody uses, with the connections that are left from earlier files."""
 
     async def fetch(self, node_id: str, dest: str, name: str) -> Node:
         stop = threading.Event()
@@ -70,6 +77,14 @@ class Downloads:
         self._closing.set()
         self._going.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Those that are kept may be dead: the computer slept."""
+        with self._lock:
+            kept, self._wires = self._wires, []
+        for wire in kept:
+            wire.close()
 
     def _fetch(self, node_id: str, dest: Path, name: str, stop: threading.Event) -> Node:
         def stopped() -> bool:
@@ -105,20 +120,32 @@ class Downloads:
 
         first: list[Callable[[], ContentSource]] = [lambda: source]
         try:
-            download(
-                lambda: first.pop()() if first else address(),
-                dest,
-                clock=self._clock,
-                ids=self._ids,
-                on_progress=row.tell,
-                stopped=stopped,
-                limit=self._limit,
-            )
+            with self._wire() as wire:
+                download(
+                    lambda: first.pop()() if first else address(),
+                    dest,
+                    clock=self._clock,
+                    ids=self._ids,
+                    on_progress=row.tell,
+                    stopped=stopped,
+                    limit=self._limit,
+                    wire=wire,
+                )
         except SatchelError as error:
             row.end(TransferState.CANCELLED if isinstance(error, CancelledError) else TransferState.FAILED, error.said)
             raise
         row.end(TransferState.DONE, "")
         return newest.node
+
+    @contextlib.contextmanager
+    def _wire(self) -> Iterator[Wire]:
+        with self._lock:
+            wire = self._wires.pop() if self._wires else Wire(self._dialer)
+        try:
+            yield wire
+        finally:
+            with self._lock:
+                self._wires.append(wire)
 
     def _waits_no_more(self, node_id: str) -> None:
         with self._lock:

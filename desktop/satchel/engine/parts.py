@@ -186,6 +186,7 @@ class Parts:
                     pass
             if (time.time() - wall) - (time.monotonic() - before) > 30:
                 self.uploader.drop_connections()  # the computer slept
+                self._downloads.drop_connections()
                 self.roots.retry()
                 self.roots.reconnect()
 

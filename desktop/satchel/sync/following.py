@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 KEPT_DAYS = 30
 """Days for which the watched folder's own trash, and files that came halfway, are kept."""
 
-FETCHES_AT_ONCE = 128
-"""Files asked for at the same time: more than come at the same time, so that addresses can be asked for in batches."""
-
 
 class Following:
     """What `RootSync` asks when its root is two-way. `on_fetched(in_step)` hears of each file that has come, or not.
@@ -61,7 +58,7 @@ class Following:
         self._side: Side | None = None
         self._compared = (-1, -1)
         self.failures = failures
-        self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched, FETCHES_AT_ONCE)
+        self.inbox: Outbox[Fetch] = Outbox(self._fetch, self._fetched)
         self.due = 0.0
         self.waiting = 0
         self.mass_delete = 0

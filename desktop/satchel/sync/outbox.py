@@ -12,22 +12,20 @@ from .operations import Fetch, Upload
 Sending = TypeVar("Sending", Upload, Fetch)
 
 AT_ONCE = 256
-"""More than the wire takes, so that the transfer can open uploads in batches."""
+"""More than the wire takes, so that uploads can be opened, and addresses to fetch from be asked for, in batches."""
 
 
 class Outbox(Generic[Sending]):
-    """Sends, or fetches, what is put into it, `at_once` at a time. `send` says whether the file is in step then and
+    """Sends, or fetches, what is put into it, `AT_ONCE` at a time. `send` says whether the file is in step then and
     raises nothing; `sent` hears of each file after it has left `busy`."""
 
     def __init__(
         self,
         send: Callable[[Sending], Awaitable[bool]],
         sent: Callable[[Sending, bool], None],
-        at_once: int = AT_ONCE,
     ) -> None:
         self._send: Callable[[Sending], Awaitable[bool]] = send
         self._sent: Callable[[Sending, bool], None] = sent
-        self._at_once = at_once
         self._waiting: deque[Sending] = deque()
         self._senders: set[asyncio.Task[None]] = set()
         self._paused = False
@@ -65,7 +63,7 @@ class Outbox(Generic[Sending]):
 
     def _hire(self) -> None:
         """As many senders as there is work for; each takes from the front until nothing is left."""
-        for _ in range(min(len(self._waiting), self._at_once - len(self._senders))):
+        for _ in range(min(len(self._waiting), AT_ONCE - len(self._senders))):
             sender = asyncio.create_task(self._work())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)

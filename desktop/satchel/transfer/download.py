@@ -54,6 +54,7 @@ def download(
     backoff: Backoff | None = None,
     tries: int = _TRIES,
     limit: Limit | None = None,
+    wire: Wire | None = None,
 ) -> Path:
     """Fetch what `fetch_source()` tells (a fresh address each time it is asked) to `dest`, and return `dest`.
 
@@ -61,7 +62,7 @@ def download(
     times a second, from any thread, and True ends it at once with `CancelledError`. Bytes lie in a `.part` file beside
     `dest` until all are there and agree with size and SHA-256 where known; a later call goes on with it. Large files
     come in ranges, several at a time. An existing `dest` is never replaced without `force`. `limit` is shared by all
-    that take from it.
+    that take from it; `wire`, which nobody else uses meanwhile, keeps its connection for the caller's next small file.
 
     Raises `LocalFileError`, `DigestError`, `OfflineError` after `tries` failures without a byte between.
     """
@@ -85,6 +86,7 @@ def download(
         backoff or Backoff(),
         tries,
         limit or Limit(clock),
+        wire,
     )
     with writing(part):
         fetched = _in_ranges(way, source, part) if revision.size >= RANGES_FROM else None
@@ -122,6 +124,7 @@ class _Way:
     backoff: Backoff
     tries: int
     limit: Limit
+    wire: Wire | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def _in_ranges(way: _Way, source: ContentSource, part: Path) -> _Fetched | None:
 def _in_one_stream(way: _Way, source: ContentSource, part: Path) -> _Fetched:
     fetch = _Fetch(way.fetch_source, source, part, way.on_progress, way.stopped, way.limit, way.clock, way.dest)
     failures = 0
-    with contextlib.closing(Wire()) as wire, _heeding(way.stopped, wire):
+    with _armed(way.wire) as wire, _heeding(way.stopped, wire):
         if source.node.revision is None or not source.node.revision.revision_id:
             part.unlink(missing_ok=True)  # nothing says what these bytes were of
         while True:
@@ -196,6 +199,18 @@ def _in_one_stream(way: _Way, source: ContentSource, part: Path) -> _Fetched:
                 way.on_wait(title, pause)
                 _pause(way, pause)
     return _Fetched(part, _checked(fetch, way.dest), lambda: part.unlink(missing_ok=True))
+
+
+@contextlib.contextmanager
+def _armed(given: Wire | None) -> Iterator[Wire]:
+    """The caller's, or one for this file alone."""
+    wire = given or Wire()
+    wire.arm()
+    try:
+        yield wire
+    finally:
+        if given is None:
+            wire.close()
 
 
 @contextlib.contextmanager

@@ -92,11 +92,12 @@ def whole(into: Path) -> bool:
     )
 
 
-def test_the_addresses_of_a_folder_are_asked_for_together(account: Account, tmp_path: Path) -> None:
+def test_a_folder_is_asked_for_together_and_comes_over_one_connection(account: Account, tmp_path: Path) -> None:
     (into := tmp_path / "into").mkdir()
     get(account, into)
     assert whole(into)
     assert account.asked == [["a", "b", "c"]]
+    assert account.world.s3.connections == 1
 
 
 @pytest.mark.parametrize(("at", "left"), [("a", ["/a", "/b"]), ("b", ["/b"]), ("c", [])])

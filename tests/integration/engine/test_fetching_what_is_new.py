@@ -91,6 +91,22 @@ def test_files_that_are_wanted_at_once_are_asked_for_together(computer: Computer
     assert len(computer.account.asked) <= 2
 
 
+def test_connections_are_kept_between_files_until_they_may_be_dead(computer: Computer) -> None:
+    computer.account.may_answer.set()
+
+    async def fetch(names: list[str]) -> None:
+        await asyncio.gather(*computer.fetch(names))
+
+    asyncio.run(fetch(NAMES[:-2]))
+    made = computer.account.s3.connections
+    assert made <= THREADS
+    asyncio.run(fetch(NAMES[-2:-1]))
+    assert computer.account.s3.connections == made
+    computer.downloads.drop_connections()
+    asyncio.run(fetch(NAMES[-1:]))
+    assert computer.account.s3.connections == made + 1
+
+
 def test_one_that_is_gone_fails_alone(computer: Computer) -> None:
     del computer.account.s3.downloads["/07"]
     computer.account.may_answer.set()

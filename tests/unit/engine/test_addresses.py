@@ -13,7 +13,7 @@ from satchel.core.model import ContentSource, FoundContent, FoundContents, Node,
 from satchel.engine.addresses import AT_ONCE, FRESH, Addresses
 from sync_world import FakeClock
 
-TAKERS = 16
+AHEAD = 16
 NAMES = [f"{number:03}" for number in range(300)]
 
 
@@ -60,7 +60,7 @@ class Line:
 
     def __init__(self) -> None:
         self.cloud, self.clock = Cloud(), FakeClock()
-        self.addresses = Addresses(self.cloud, self.clock, TAKERS)  # type: ignore[arg-type] # as much of it as is asked
+        self.addresses = Addresses(self.cloud, self.clock, AHEAD)  # type: ignore[arg-type] # as much of it as is asked
         self.coming = list(NAMES)
 
     def take(self, count: int = 1) -> list[str]:
@@ -83,7 +83,7 @@ def test_who_comes_alone_is_asked_for_at_once(line: Line) -> None:
 
 
 def test_those_who_follow_are_asked_for_along_with_who_comes_first_and_ahead_of_time(line: Line) -> None:
-    enough = AT_ONCE - TAKERS + 1
+    enough = AT_ONCE - AHEAD
     assert line.take(enough) == [f"https://s3/{name}?common=1&n=1" for name in NAMES[:enough]]
     assert line.cloud.asked == [NAMES[:AT_ONCE]]
     line.take()
@@ -138,9 +138,9 @@ def test_a_problem_of_one_is_nobody_elses(line: Line) -> None:
 
 def test_who_found_no_room_in_the_reply_is_asked_for_again(line: Line) -> None:
     line.cloud.problems |= {name: problem("busy") for name in NAMES[50:100]}
-    line.take(50 - TAKERS)
+    line.take(50 - AHEAD)
     line.cloud.problems = {}
-    line.take(50 + TAKERS)
+    line.take(50 + AHEAD)
     assert line.cloud.asked[:2] == [NAMES[:100], NAMES[50:150]]
 
 
