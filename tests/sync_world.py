@@ -153,7 +153,7 @@ class FakeDisk:
             return None
         inside = [self._entry(path) for path in self.nodes if path.rpartition("/")[0] == folder]
         stamps = [(entry.size, entry.mtime_ns, entry.file_id) for entry in inside if entry.name == IGNORE_FILE]
-        rules = self._ignore.listed(folder, stamps[0] if stamps else None)
+        rules = self._ignore.listed(folder, {entry.name for entry in inside}, stamps[0] if stamps else None)
         inside = [entry for entry in inside if not rules.leave_out(entry.name, entry.kind == "folder")]
         links = [entry.name for entry in inside if join(folder, entry.name) in self.links]
         return Listing(
@@ -332,6 +332,7 @@ class FakeDisk:
             raise PlaceTakenError("There is something else of this name", path=new)
         for path in _inside(source, old):
             target[new + path[len(old) :]] = source.pop(path)
+        self._ignore.gone(old)
 
     def _put_back(self, kept: str, path: str) -> None:
         above, _, name = path.rpartition("/")

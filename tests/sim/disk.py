@@ -178,7 +178,7 @@ class SimDisk:
         where = self.nodes.spelled(folder)
         inside = [self._entry(path) for path in self.nodes if _above(path) == where]
         stamps = [(one.size, one.mtime_ns, one.file_id) for one in inside if one.name == IGNORE_FILE]
-        rules = self._ignore.listed(folder, stamps[0] if stamps else None)
+        rules = self._ignore.listed(folder, {one.name for one in inside}, stamps[0] if stamps else None)
         return Listing(tuple(one for one in inside if not rules.leave_out(one.name, one.kind == "folder")), rules.held)
 
     def _ignore_file(self, folder: str) -> bytes | None:
@@ -244,6 +244,7 @@ class SimDisk:
         if self.nodes.key(new).startswith(self.nodes.key(old) + "/"):
             raise LocalFileError("A folder cannot go into itself", path=old)
         self._move(old, new)
+        self._ignore.gone(old)
         self._changed(old)
         return self._entry(new)
 
@@ -288,6 +289,7 @@ class SimDisk:
         self.went_along |= {self.nodes[found].content for found in ignored}
         for found in reversed(inside):
             self.trashed.append((self._now_ns(), self.nodes.spelled(found), self.nodes.pop(found)))
+        self._ignore.gone(path)
         self._changed(path)
 
     def _all_in(self, path: str) -> dict[str, tuple[int, bytes, int]]:
@@ -317,6 +319,7 @@ class SimDisk:
         where = self.nodes.spelled(path)
         inside = {found[len(where) :]: self.nodes.pop(found) for found in self.nodes.below(path)}
         self.asides[key] = where.rpartition("/")[2], inside
+        self._ignore.gone(path)
         self._changed(path)
 
     def bring_back(self, key: str, path: str) -> Entry:

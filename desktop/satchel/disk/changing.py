@@ -27,7 +27,7 @@ from satchel.core.errors import FileChangedError, LocalFileError, PlaceTakenErro
 from satchel.core.names import here_problem, name_key, numbered
 
 from .folder import Folder
-from .ignore import MARKER_FOLDER
+from .ignore import MARKER_FOLDER, Ignore
 from .ports import Entry, Listing
 from .refusals import GONE, NO_FOLDER, refusal, told
 
@@ -36,9 +36,10 @@ _LONGEST_PATH = {"win32": 32_767, "darwin": 1024}.get(sys.platform, 4096)
 
 
 class Changing(ABC):
-    """The half of `LocalDisk` that changes the folder `_root`."""
+    """The half of `LocalDisk` that changes the folder `_root`; `_ignore` is what is known of the ignore files in it."""
 
     _root: str
+    _ignore: Ignore
 
     @abstractmethod
     def absolute(self, path: str) -> str: ...
@@ -65,6 +66,7 @@ class Changing(ABC):
                 if not _is_one_name(source, name, target, new_name):
                     raise self._taken(new) from None
                 _respell(source, name, new_name)
+            self._ignore.gone(old)
             return self._found(target, new_name, new)
 
     def trash(self, path: str, planned: Entry) -> None:
@@ -80,6 +82,7 @@ class Changing(ABC):
             if listing is None or listing.entries or listing.held:
                 return False
             folder.rename(name, kept, name)
+            self._ignore.gone(path)
             if self._names_in(kept, name, path) == before:
                 return True
             self._put_back(kept, folder, name, path)
@@ -90,6 +93,7 @@ class Changing(ABC):
             before = self._all_in(folder, name, path)
             judge()
             folder.rename(name, kept, name)
+            self._ignore.gone(path)
             if self._all_in(kept, name, path) != before:
                 raise self._changed(path, beside=self._put_back(kept, folder, name, path))
 
@@ -129,6 +133,7 @@ class Changing(ABC):
                     "Something is set aside under this key already", "It is looked at again.", path=self.absolute(path)
                 )
             folder.rename(name, kept, name)
+            self._ignore.gone(path)
 
     def bring_back(self, key: str, path: str) -> Entry:
         self._kept_at("aside", key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -230,6 +230,7 @@ class Ignore:
         self._read = read
         self._known: dict[str, Rules] = {}
         self._own: Rules | None = None
+        self._files: frozenset[str] = frozenset()
         self.changes = 0
         """How often a listing has shown that an ignore file is not what it was."""
 
@@ -243,10 +244,15 @@ class Ignore:
             at = f"{at}/{name}" if at else name
         return False
 
-    def listed(self, folder: str, stamp: Stamp | None) -> Rules:
-        """The rules of a folder that is being listed. `stamp` is that of the ignore file in it, if there is one."""
+    def listed(self, folder: str, names: Iterable[str], stamp: Stamp | None) -> Rules:
+        """The rules of a folder that is being listed. `names` are all that is in it, `stamp` is that of the ignore file
+        among them, if there is one."""
         if not folder:
             self._read_own()
+        below = f"{folder}/" if folder else ""
+        inside = {one[len(below) :].partition("/")[0] for one in self._files if one != folder and one.startswith(below)}
+        for name in inside.difference(names) if inside else ():
+            self.gone(f"{below}{name}")
         above = self._above(folder)
         known = self._known.get(folder)
         if known is not None and known.stamp == stamp:
@@ -256,12 +262,20 @@ class Ignore:
         if known is not None and known.own is not rules.own:
             self.changes += 1
             self._known = {}  # what was known of the folders below is built on it
-        self._known[folder] = rules
-        return rules
+        return self._keep(folder, rules)
 
     def forget(self) -> None:
         """Read everything again when it is asked for next."""
         self._known, self._own = {}, None
+
+    def gone(self, folder: str) -> None:
+        """It is not in its place any more: what was read in it does not hold for what comes there."""
+        below = f"{folder}/"
+        if any(f"{one}/".startswith(below) for one in self._files):
+            self._files = frozenset(one for one in self._files if not f"{one}/".startswith(below))
+            known = list(self._known.items())  # another thread may add to it
+            self._known = {one: rules for one, rules in known if not f"{one}/".startswith(below)}
+            self.changes += 1
 
     @property
     def problems(self) -> tuple[Held, ...]:
@@ -282,13 +296,19 @@ class Ignore:
         """From the top down, and not by recursion: folders lie deeper than Python's calls may."""
         rules, at, rest = self._known.get(""), "", folder
         if rules is None:
-            rules = self._known[""] = self._read_anew("", self._above(""), None, None)
+            rules = self._keep("", self._read_anew("", self._above(""), None, None))
         while rest:
             name, _, rest = rest.partition("/")
             at = f"{at}/{name}" if at else name
             above, rules = rules, self._known.get(at)
             if rules is None:
-                rules = self._known[at] = self._read_anew(at, above.below(name), None, None)
+                rules = self._keep(at, self._read_anew(at, above.below(name), None, None))
+        return rules
+
+    def _keep(self, folder: str, rules: Rules) -> Rules:
+        self._known[folder] = rules
+        if rules.own is not None:
+            self._files |= {folder}
         return rules
 
     def _above(self, folder: str) -> Rules:

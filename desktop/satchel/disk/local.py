@@ -53,7 +53,8 @@ class LocalDisk(Changing):
         try:
             with _scanning(where, links=not folder) as names:
                 all_found = list(names)
-                rules = self._ignore.listed(folder, _stamp_of_ignore_file(all_found))
+                every = (found.name for found in all_found)
+                rules = self._ignore.listed(folder, every, _stamp_of_ignore_file(all_found))
                 plain = rules.plain
                 for found in all_found:
                     name = found.name

@@ -43,6 +43,9 @@ class Real:
     def delete(self, path: str) -> None:
         (self.root / path).unlink()
 
+    def delete_folder(self, path: str) -> None:
+        shutil.rmtree(self.root / path)
+
     def fill(self, partial: str, content: str, mtime_ns: int) -> None:
         Path(partial).write_text(content)
         os.utime(partial, ns=(mtime_ns, mtime_ns))
@@ -77,6 +80,7 @@ class Fake:
             self.disk.delete,
             self.disk.fill,
         )
+        self.delete_folder = self.disk.delete
 
     def tree(self) -> dict[str, str | None]:
         return {path: node.content.decode() if node.kind == "file" else None for path, node in self.disk.nodes.items()}
@@ -274,6 +278,41 @@ def test_a_folder_goes_to_the_trash_when_only_what_is_ignored_is_left(world: Wor
     assert world.disk.trash_folder("a")
     assert world.tree() == {}
     assert world.trashed() == ["litter"]
+
+
+def gone_by(how: str, world: World) -> None:
+    """The folder `a`, in which there is nothing but what is ignored."""
+    match how:
+        case "trashed":
+            assert world.disk.trash_folder("a")
+        case "trashed with all in it":
+            world.disk.trash_all("a", lambda: None)
+        case "moved":
+            world.disk.move("a", "b")
+        case "set aside":
+            world.disk.set_aside("a", "key")
+        case _:
+            world.delete_folder("a")
+            world.disk.list("")
+
+
+@pytest.mark.parametrize("how", ["trashed", "trashed with all in it", "moved", "set aside", "by somebody"])
+def test_rules_go_with_the_folder_that_they_are_in(world: World, how: str) -> None:
+    world.write("a/.satchelignore", ".satchelignore\n*.log\n")
+    world.write("a/in/b.log", "mine")
+    world.write("c/.satchelignore", "*.log\n")
+    for folder in ("", "a", "a/in", "c"):
+        world.disk.list(folder)
+    if how == "trashed":
+        world.delete("a/in/b.log")
+        world.disk.trash_folder("a/in")
+    before = world.disk.rules_changes()
+    assert world.disk.ignored("a/b.log", "file")
+    gone_by(how, world)
+    assert not world.disk.ignored("a/b.log", "file")
+    assert not world.disk.ignored("a/in/b.log", "file")
+    assert world.disk.ignored("c/b.log", "file")
+    assert world.disk.rules_changes() > before
 
 
 @pytest.mark.parametrize("left", ["a/f", "a/b/f"])

@@ -215,7 +215,7 @@ def test_a_tree_deeper_than_python_s_calls_is_no_trouble():
     rules = Ignore(lambda folder: b"*.log\n" if not folder else None)
     deep = "/".join(["d"] * 1100)
     assert rules.ignored(f"{deep}/a.log", False)
-    assert not Ignore(lambda _: None).listed(deep, None).leave_out("a.log", False)
+    assert not Ignore(lambda _: None).listed(deep, (), None).leave_out("a.log", False)
 
 
 def test_a_long_path_of_windows_gets_the_form_that_may_be_long():

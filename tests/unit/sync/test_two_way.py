@@ -181,6 +181,18 @@ def test_what_is_ignored_and_was_changed_goes_with_its_folder(both):
     assert b"changed" in bob.disk.trashed()
 
 
+def test_what_a_folder_ignored_comes_in_the_folder_that_takes_its_place(both):
+    anna, bob = both
+    anna.disk.write("f/.satchelignore", "*.log")
+    both.settle()
+    anna.disk.delete("f")
+    anna.run()
+    anna.disk.write("f/a.log", "one")
+    anna.run()
+    assert bob.run().state == "in_step"
+    assert bob.local() == both.remote.tree() == {"f": None, "f/a.log": b"one"}
+
+
 def test_what_comes_while_it_is_left_out_is_not_put_in_place(both):
     anna, bob = both
     both.settle()
