@@ -18,16 +18,30 @@ from satchel.journal.tree import AWAY, TOP
 from .dirt import join, same_stamp
 from .follow import News
 from .observe import digests
+from .plan import detached
 from .remote import Side
 from .rules import admit
 
 
 def gather(disk: Disk, tree: Tree, top: str) -> News:
-    """All news, and nothing where there is none."""
-    items = tuple(tree.dirty())
+    """All news, and nothing where there is none. What is ignored, and not on this disk any more, loses its local half
+    before: no look at the disk will miss it."""
+    items = tree.dirty()
+    if gone := [item for item in items if _is_gone_unseen(disk, tree, item)]:
+        tree.put_many(detached(one) for item in gone for one in (item, *tree.descendants(item.item_id)))
+        items = tree.dirty()
     if not items:
         return News()
-    return _Gathering(disk, tree, top, items).news
+    return _Gathering(disk, tree, top, tuple(items)).news
+
+
+def _is_gone_unseen(disk: Disk, tree: Tree, item: Item) -> bool:
+    path = tree.path_of(item) if item.here and item.state == "live" else None
+    if path is None or not disk.ignored(path, item.kind):
+        return False
+    with contextlib.suppress(LocalFileError):
+        return disk.stat(path) is None
+    return False
 
 
 def standing(disk: Disk, news: News, top: str) -> dict[str, str]:

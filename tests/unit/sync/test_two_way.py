@@ -193,6 +193,20 @@ def test_what_a_folder_ignored_comes_in_the_folder_that_takes_its_place(both):
     assert bob.local() == both.remote.tree() == {"f": None, "f/a.log": b"one"}
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_ignored_and_gone_comes_where_it_was_moved_to(both, kind):
+    anna, bob = both
+    anna.disk.write("f/g/a" if kind == "folder" else "f/g", "one")
+    both.settle()
+    anna.disk.write(".satchelignore", "f")
+    both.settle()
+    bob.disk.delete("f/g")
+    both.remote.rename("f/g", to="h")
+    for _ in range(2):
+        assert bob.run().state == "in_step"
+    assert bob.disk.files() == {".satchelignore": b"f", "h/a" if kind == "folder" else "h": b"one"}
+
+
 def test_what_comes_while_it_is_left_out_is_not_put_in_place(both):
     anna, bob = both
     both.settle()
