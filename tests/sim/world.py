@@ -309,8 +309,10 @@ class World:
     # -- what must hold -----------------------------------------------------------------------------------------------
 
     def _check_trees(self) -> None:
-        """All are equal, but for names that are held back and said so."""
+        """All are equal, but for names that are held back and said so; nothing is left under a temporary name."""
         online = self.service.tree(TOP)
+        if temporary := [path for path in online if ".satchel-" in path]:
+            self.wrongs.append(f"left on a detour: {temporary}")
         for computer in self.computers:
             held = [one.path for one in computer.sync.status().held]
             here, there = _without(computer.disk.tree(), held), _without(online, held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +30,7 @@ from .operations import (
     Trash,
     TrashHere,
     Upload,
+    temporary_name,
 )
 from .order import Step
 from .plan import detached
@@ -276,19 +279,32 @@ async def _yield_place(side: Side, operation: Operation, error: RefusedError) ->
 
 
 async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
-    """In a two-way folder a move that came too late is taken back on this disk."""
+    """In a two-way folder a move that came too late is taken back on this disk, and a detour before it online."""
     if error.kind not in ("name-taken", "into-itself", "not-found", "not-a-folder"):
         return False
-
-    def record() -> None:
-        row = side.tree.get(move.item.item_id)
-        if row is not None:
-            here = move.item
-            placed = replace(row, parent_item=here.parent_item, name=here.name, dirty=True)
-            side.tree.put(replace(placed, size=here.size, mtime_ns=here.mtime_ns, file_id=here.file_id))
-
-    await side.blocking(record)
+    row = await side.blocking(lambda: side.tree.get(move.item.item_id))
+    if row is None:
+        return True
+    if row.remote_name == temporary_name(row):
+        with contextlib.suppress(RefusedError):  # it may be gone: the log tells
+            row = _moved(row, await _with_a_name(side, move.before))
+    here = move.item
+    placed = replace(row, parent_item=here.parent_item, name=here.name, dirty=True)
+    placed = replace(placed, size=here.size, mtime_ns=here.mtime_ns, file_id=here.file_id)
+    await side.blocking(lambda: side.tree.put(placed))
     return True
+
+
+async def _with_a_name(side: Side, before: Item) -> Node:
+    """The node under the name that it had before its detour, or a conflicted copy's where that was taken meanwhile."""
+    name = before.name if before.remote_name == temporary_name(before) else before.remote_name
+    for number in itertools.count():
+        try:
+            return await side.remote.move(before.node_id, name=side.conflicted(name, number) if number else name)
+        except RefusedError as error:
+            if error.kind != "name-taken":
+                raise
+    raise AssertionError
 
 
 async def _send_home(side: Side, owner: Item, current: Node) -> bool:

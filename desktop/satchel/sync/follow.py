@@ -25,7 +25,7 @@ from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
 from .dirt import join, same_spelling
-from .operations import Clean, Fetch, Forget, MakeHere, MoveHere, Operation, TrashHere
+from .operations import Clean, Fetch, Forget, MakeHere, Move, MoveHere, Operation, TrashHere, temporary_name
 from .order import order
 from .plan import Plan, World
 from .rules import is_mass_delete
@@ -227,6 +227,10 @@ class _Follower:
     def _come(self, item: Item) -> None:
         path = self._news.path_there(item)
         place = replace(item, parent_item=self._goal(item), name=item.remote_name)
+        if item.here and item.remote_name == temporary_name(item):
+            # A detour of our own that was cut off, and nothing here has changed its name.
+            self._operations.append(Move(replace(item, remote_name=item.name), path, item))
+            return
         if self._in_place(item):
             self._operations.append(Fetch(item, path) if item.edited_there else Clean(item, path))
             return

@@ -28,6 +28,7 @@ from .operations import (
     Trash,
     TrashHere,
     Upload,
+    temporary_name,
 )
 
 
@@ -200,7 +201,7 @@ class _Order:
         if isinstance(operation, MoveHere):
             return SetAside(operation.before, operation.path)
         before = operation.before if isinstance(operation, Move | Settle) else operation.item
-        name = f".satchel-{before.item_id}"
+        name = temporary_name(before)
         remote_name = name if isinstance(operation, Move | Trash) else before.remote_name
         return Detour(replace(before, name=name, remote_name=remote_name), operation.path)
 

@@ -405,13 +405,20 @@ class _Planner:
     def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
         # In a folder that could not be looked into may be what is missed.
         # What is gone on both sides stands in nobody's way while the folder waits for that name.
-        hidden = (self._postponed and item.state != "trashed") or item.item_id in self._world.busy
+        hidden = (self._postponed and item.state != "trashed") or self._is_busy(item)
         may = not hidden and (certain or self._world.quiet(path, None))
         self._unsure = self._unsure or (may and self._world.blind)
         if not may or self._world.blind:
             self._waiting.add(path)
             return False
         return True
+
+    def _is_busy(self, item: Item) -> bool:
+        """Whether bytes of it, or of what is in it, are on their way."""
+        if not self._world.busy:
+            return False
+        below = (one for one in self._dirt.under.get(item.item_id, ()) if one.item_id not in self._now)
+        return item.item_id in self._world.busy or any(map(self._is_busy, below))
 
     def _drop(self, path: str, item: Item) -> list[Operation]:
         if item.state == "live" and (item.item_id in self._dirt.staying or (self._world.two_way and item.edited_there)):

@@ -506,6 +506,38 @@ def test_what_lies_in_a_folder_that_somebody_has_made_anew_is_sent_at_once(both)
     assert both.remote.tree() == {"f": None, "f/g": None, "f/g/x": b"one"}
 
 
+def test_a_folder_is_not_given_up_while_something_of_it_is_on_its_way(both):
+    anna, bob = both
+    anna.disk.mkdirs("f")
+    anna.disk.mkdirs("g")
+    both.settle()
+    bob.disk.write("f/a", "one")
+    upload = bob.uploads.upload
+
+    async def slow(request):
+        # It is moved out, and its folder deleted, in which there is something new.
+        both.remote.put(Node("n" * 32, both.remote.node("f").node_id, "new", "folder", 0))
+        bob.sync.remote_changed()
+        bob.disk.rename("f/a", "g/a")
+        bob.disk.delete("f")
+        for _ in range(3):
+            bob.clock.time += 10
+            bob.sync.rescan()
+            await bob.sync._turn()
+        return both.remote.receive(request, b"one", bob.disk.nodes["g/a"].mtime_ns)
+
+    bob.uploads.upload = slow
+    bob.clock.time += 60
+
+    async def once():
+        await bob.sync._turn()
+        bob.uploads.upload = upload
+        await bob.sync._some_done()
+
+    asyncio.run(once())
+    assert both.settle() == {"f": None, "f/new": None, "g": None, "g/a": b"one"}
+
+
 def test_a_file_and_a_folder_of_one_name(both):
     anna, bob = both
     anna.disk.write("x", "a file")
@@ -675,6 +707,63 @@ def test_files_that_exchange_names_here_keep_their_nodes(both):
         "f/d": nodes["c"],
     }
     assert (both.remote.uploads, bob.downloads.fetched) == (sent, [])
+
+
+def test_a_swap_that_comes_too_late_leaves_nothing_under_a_temporary_name(both):
+    anna, bob = both
+    for name, content in (("a", "one"), ("b", "two"), ("c", "three")):
+        anna.disk.write(name, content)
+    anna.disk.mkdirs("f")
+    both.settle()
+    bob.disk.rename("a", "x")
+    bob.disk.rename("b", "a")
+    bob.disk.rename("x", "b")
+    move = both.remote.move
+
+    async def late(node_id, **where):
+        # Bob has read the log, and these moves are there before his.
+        both.remote.move = move
+        both.remote.rename("b", to="f/b")
+        both.remote.rename("c", to="b")
+        return await move(node_id, **where)
+
+    both.remote.move = late
+    tree = both.settle()
+    assert sorted(content for content in tree.values() if content) == [b"one", b"three", b"two"]
+    assert [path for path in tree if ".satchel-" in path] == []
+
+
+def test_a_swap_whose_first_answer_is_lost_is_ended_by_the_next_plan(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.write("b", "two")
+    both.settle()
+    nodes = {name: both.remote.node(name).node_id for name in ("a", "b")}
+    bob.disk.rename("a", "x")
+    bob.disk.rename("b", "a")
+    bob.disk.rename("x", "b")
+    move = both.remote.move
+
+    async def lost(node_id, **where):
+        both.remote.move = move
+        await move(node_id, **where)
+        raise OfflineError("Gone")
+
+    both.remote.move = lost
+    assert bob.run().state == "offline"
+    assert [name for name in both.remote.tree() if ".satchel-" in name]
+    assert both.settle() == {"a": b"two", "b": b"one"}
+    assert {name: both.remote.node(name).node_id for name in ("b", "a")} == {"b": nodes["a"], "a": nodes["b"]}
+    assert set(bob.disk.files()) == {"a", "b"}
+
+
+def test_a_detour_that_was_cut_off_is_taken_back_where_the_names_are_as_before(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    item = bob.journal.tree(ROOT).by_node(both.remote.node("a").node_id)
+    both.remote.rename("a", to=f".satchel-{item.item_id}")
+    assert both.settle() == {"a": b"one"}
 
 
 def test_a_name_that_is_there_keeps_its_node_when_only_one_side_of_it_moved(both):
