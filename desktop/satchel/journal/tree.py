@@ -15,6 +15,9 @@ AWAY = "away"
 UNKNOWN = -1
 """A `size` that equals no file's: the local content must be looked at again."""
 
+TRASHED = "trashed"
+"""In `sent`: the node was asked to be moved to the trash, and no answer has come yet."""
+
 ItemState = Literal["intended", "live", "trashed"]
 
 
@@ -23,8 +26,8 @@ class Item:
     """One node or name, with a local and a remote half.
 
     Local, as it was when last in step: `parent_item`, `name`, `size`, `mtime_ns`, `file_id`, and, in a two-way root,
-    which revision that was: `synced_revision`, `synced_sha256`, and which were `sent` from here lately (ids of uploads,
-    which are those of their revisions, with spaces between). Remote, as the change log told: `node_id`,
+    which revision that was: `synced_revision`, `synced_sha256`, and what was `sent` from here lately (ids of uploads,
+    which are those of their revisions, and `TRASHED`, with spaces between). Remote, as the change log told: `node_id`,
     `remote_parent`, `remote_name`, `remote_size`, `revision_id`, `sha256`, `modified_ms`, `sequence`, `state`. The two
     differ while a remote change has not been carried out here; an upload-only root never does, and knows no nodes that
     are not on the disk.

@@ -11,6 +11,7 @@ from satchel.core.errors import BusyError, NotSignedInError, OfflineError, Refus
 from satchel.core.model import FolderIntent, FolderMade, Node, Problem
 from satchel.disk import Entry
 from satchel.journal import Item
+from satchel.journal.tree import TRASHED
 
 from .carry import carry_out, checked
 from .operations import (
@@ -236,15 +237,24 @@ async def _single(side: Side, operation: Operation) -> None:
                 item = _moved(item, await side.remote.move(item.node_id, name=item.remote_name))
             await side.blocking(lambda: side.tree.put(item))
         case Trash(item=item):
-            # An upload-only folder is the master of its copy: what others put there goes along.
-            root = side.root
-            seen = await side.blocking(lambda: side.journal.roots.cursor(root.root_id)) if root.two_way else None
-            try:
-                await side.remote.trash(item.node_id, seen)
-            except RefusedError as error:
-                if error.kind != "not-found":
-                    raise
-            await side.blocking(lambda: side.tree.remove(item.item_id))
+            await _trash(side, item)
+
+
+async def _trash(side: Side, item: Item) -> None:
+    tree, root = side.tree, side.root
+    # An upload-only folder is the master of its copy: what others put there goes along.
+    seen = await side.blocking(lambda: side.journal.roots.cursor(root.root_id)) if root.two_way else None
+    known = await side.blocking(lambda: tree.get(item.item_id)) or item
+    if root.two_way:
+        asked = replace(known, sent=f"{known.sent} {TRASHED}".strip())
+        await side.blocking(lambda: tree.put(asked))
+    try:
+        await side.remote.trash(item.node_id, seen)
+    except RefusedError as error:
+        if error.kind != "not-found":
+            await side.blocking(lambda: tree.put(known))
+            raise
+    await side.blocking(lambda: tree.remove(item.item_id))
 
 
 def _follow_own(side: Side, moved: Item) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from satchel.core.errors import RefusedError
 from satchel.core.model import ChangePage, Node
 from satchel.journal import Item, Tree
-from satchel.journal.tree import AWAY, TOP
+from satchel.journal.tree import AWAY, TOP, TRASHED
 
 from .plan import unmade
 from .remote import LISTED_AT_ONCE, Side, followed, listed
@@ -121,6 +121,9 @@ def _unlearn(tree: Tree, node: Node) -> None:
         return
     tree.put(replace(item, state="trashed", sequence=node.sequence, dirty=True))
     tree.put_many(_lost(tree, node.node_id))
+    if item.here and TRASHED in item.sent.split():
+        # It was deleted from here, and only the answer was lost: what there is now was put back, or made anew.
+        tree.remove(item.item_id)
 
 
 def _lost(tree: Tree, node_id: str) -> Iterator[Item]:

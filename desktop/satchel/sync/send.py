@@ -7,7 +7,7 @@ from dataclasses import replace
 from satchel.core.errors import RefusedError
 from satchel.core.model import Node, UploadRequest
 from satchel.disk import Entry
-from satchel.journal.tree import UNKNOWN
+from satchel.journal.tree import TRASHED, UNKNOWN
 
 from .apply import rebase
 from .carry import checked
@@ -52,7 +52,8 @@ def _note(side: Side, item_id: str, upload_id: str) -> None:
     """If the answer is lost, the log's news of this revision is no news."""
     item = side.tree.get(item_id)
     if item is not None:
-        side.tree.put(replace(item, sent=" ".join([*item.sent.split()[-_SENT_KEPT + 1 :], upload_id])))
+        before = [one for one in item.sent.split() if one != TRASHED]
+        side.tree.put(replace(item, sent=" ".join([*before[-_SENT_KEPT + 1 :], upload_id])))
 
 
 async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:

@@ -581,6 +581,26 @@ def test_a_delete_outlives_a_move(both, mover):
     assert b"one" in moves.disk.trashed()
 
 
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_what_is_put_back_when_the_answer_to_its_delete_was_lost_stays(both, name):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    kept = bob.disk.nodes["a"]
+    bob.disk.delete("a")
+    trash = both.remote.trash
+
+    async def lost(node_id, seen):
+        both.remote.trash = trash
+        await trash(node_id, seen)
+        raise OfflineError("Gone")
+
+    both.remote.trash = lost
+    assert bob.run().state == "offline"
+    bob.disk.nodes[name] = kept
+    assert both.settle() == {name: b"one"}
+
+
 def test_a_move_into_a_folder_that_was_moved(both):
     anna, bob = both
     anna.disk.write("a.txt", "one")
