@@ -333,8 +333,8 @@ class World:
         if hidden := self.ledger.visible - seen.keys() - held.keys() - ignored - lost:
             places = {content.decode(): self._places(content) for content in sorted(hidden)}
             self.wrongs.append(f"hidden, though nobody deleted it: {places}")
-        # What was renamed while it was ignored comes back, too.
-        if not self._verbs & (_FORGETTING | {"ignore", "leave_out"}):
+        # What was renamed while it was ignored comes back, too, and what the janitor found half sent.
+        if not self._verbs & (_FORGETTING | {"ignore", "leave_out", "night"}):
             # A file that one moves over another, and somebody else elsewhere, is in both places then.
             most = len(self.computers) if self._verbs & {"replace", "swap"} else 1
             many = {content for content, times in seen.items() if times > most * self.ledger.made[content]}

@@ -13,7 +13,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import TRASHED
 
-from .carry import carry_out, checked
+from .carry import beside, carry_out, checked
 from .operations import (
     Adopt,
     Clean,
@@ -168,6 +168,10 @@ def _give_way(side: Side, operation: Upload | MakeFolder, current: Node) -> None
             tree.remove(owner.item_id)
             place = replace(owner, item_id=item.item_id, parent_item=item.parent_item, name=item.name)
             tree.put(replace(place, file_id=item.file_id, size=0))
+        elif item.state == "intended" and tree.children(item.item_id) and (path := tree.path_of(item)) is not None:
+            # It was trashed, and is made anew for what is in it, of which the service may know more.
+            name = beside(side, path, path).rpartition("/")[2]
+            tree.put(replace(item, name=name, remote_name=name))
         elif item.state == "intended":
             tree.remove(item.item_id)
 

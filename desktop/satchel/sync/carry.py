@@ -84,6 +84,14 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
     return True
 
 
+def beside(side: Side, path: str, place: str) -> str:
+    """Rename what stands at `path` to a conflicted copy of what gets its `place`; where it is then."""
+    above, _, name = place.rpartition("/")
+    return _to_a_free_place(
+        lambda free: side.disk.move(path, free), lambda number: join(above, side.conflicted(name, number))
+    )
+
+
 def recover(side: Side) -> None:
     """After a crash: what lies aside is said so in the journal; what nobody knows gets a name in the folder again."""
     for key, entry in side.disk.aside().items():
@@ -172,11 +180,7 @@ def _evict(side: Side, path: str, entry: Entry | None) -> None:
         return
     if found.kind != entry.kind or (found.kind == "file" and found[2:4] != entry[2:4]):
         raise PlaceTakenError("Something else has come into this place", "It is looked at again.", path=path)
-    name = path.rpartition("/")[2]
-    _to_a_free_place(
-        lambda free: side.disk.move(join(above, entry.name), free),
-        lambda number: join(above, side.conflicted(name, number)),
-    )
+    beside(side, join(above, entry.name), path)
 
 
 def _bring_back(disk: Disk, key: str, name: str) -> str:

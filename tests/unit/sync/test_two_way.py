@@ -538,6 +538,22 @@ def test_a_folder_is_not_given_up_while_something_of_it_is_on_its_way(both):
     assert both.settle() == {"f": None, "f/new": None, "g": None, "g/a": b"one"}
 
 
+def test_what_was_moved_within_a_folder_that_cannot_be_made_anew_keeps_its_node(both):
+    anna, bob = both
+    anna.disk.mkdirs("c/a")
+    both.settle()
+    node = both.remote.node("c/a").node_id
+    anna.disk.rename("c/a", "e/a")
+    anna.disk.delete("c")
+    anna.run()
+    anna.disk.write("c", "one")
+    anna.run()
+    bob.disk.rename("c/a", "c/y")
+    tree = both.settle()
+    assert tree["c"] == b"one"
+    assert [path for path in tree if both.remote.node(path).node_id == node] == ["e/y"]
+
+
 def test_a_file_and_a_folder_of_one_name(both):
     anna, bob = both
     anna.disk.write("x", "a file")
