@@ -123,18 +123,20 @@ class _Order:
                 heapq.heappush(self._ready, (self._rank(follower), follower))
 
     def _connect(self) -> None:
-        frees: dict[Place, int] = {}
+        # Of two names that are one to the service, both may be here.
+        frees: dict[Place, list[int]] = {}
         makes, relocates, drops = self._by_item()
         for index, operation in enumerate(self._operations):
-            frees.update((place, index) for place in _freed(operation))
+            for place in _freed(operation):
+                frees.setdefault(place, []).append(index)
         for index, operation in enumerate(self._operations):
             if not isinstance(operation, Trash | Forget | TrashHere | Detach):
                 self._after(index, makes.get(operation.item.parent_item))
                 if isinstance(operation, MakeFolder | Upload | Fetch):
                     self._after(index, relocates.get(operation.item.item_id))
                 for place in _needed(operation):
-                    if frees.get(place, index) != index:
-                        self._after(index, frees[place], leaving=True)
+                    for other in frees.get(place, ()):
+                        self._after(index, other, leaving=True)
             before = operation.before if isinstance(operation, Move | Settle | MoveHere) else operation.item
             for above in self._chain(before.parent_item):
                 # What is kept, or trashed on its own, leaves a folder before the folder goes.
