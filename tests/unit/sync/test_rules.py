@@ -12,7 +12,7 @@ from satchel.disk import Entry, read_marker
 from satchel.journal import Item, Journal
 from satchel.sync import add_root, check_root
 from satchel.sync.failures import Failures
-from satchel.sync.operations import Detour, MakeFolder, Move, MoveHere, Trash, Upload
+from satchel.sync.operations import Detour, MakeFolder, Move, MoveHere, Trash, TrashHere, Upload
 from satchel.sync.order import order
 from satchel.sync.quiet import CLOSED, MISSING, OPEN, Quiet
 from satchel.sync.roots import DEBOUNCE
@@ -196,11 +196,12 @@ def test_two_that_exchange_places_are_untied_by_one_detour():
 
 
 def test_a_name_that_gets_other_capitals_waits_until_the_one_that_is_one_with_it_has_gone():
-    small, large = folder("1", "z"), folder("2", "Z")
+    small, large, old = folder("1", "z"), folder("2", "Z"), folder("3", "e")
     respelled, gone = MoveHere(folder("2", "z"), "z", large), MoveHere(folder("1", "e"), "e", small)
-    for operations in ([respelled, gone], [gone, respelled]):
-        steps = order(operations, {"1": small, "2": large})
-        assert [step.operation for step in steps] == [gone, respelled]
+    dropped = TrashHere(old, "e")
+    for operations in ([respelled, gone, dropped], [gone, respelled, dropped]):
+        steps = order(operations, {"1": small, "2": large, "3": old})
+        assert [step.operation for step in steps] == [dropped, gone, respelled]
 
 
 def test_a_folder_replaced_while_something_of_it_is_kept_in_the_new_one():
