@@ -139,6 +139,7 @@ class _Planner:
             self._items.update((item.item_id, item) for item in gone)
         for items in dirt.under.values():
             self._items.update((item.item_id, item) for item in items)
+        self._looked_at = {difference.item.item_id for difference in dirt.differences if difference.item}
         self._now: dict[str, Item] = {}
         self._making: set[str] = set()
         self._operations: list[Operation] = []
@@ -146,7 +147,6 @@ class _Planner:
         self._new_files: list[tuple[str, str, Entry]] = []
         self._new_folders: deque[tuple[str, str, Entry]] = deque()
         self._gone: dict[str, tuple[str, Item, bool]] = {}
-        self._compared: set[str] = set()
         self._postponed = False
         self._unsure = False
 
@@ -184,11 +184,6 @@ class _Planner:
         vanished: Iterable[Item],
         changed: Iterable[tuple[Item, Entry]],
     ) -> None:
-        if parent in self._compared:
-            # It was moved while the disk was looked at, and is seen at both places: the next look sees one.
-            self._waiting.add(folder)
-            return
-        self._compared.add(parent)
         gone = {(name_key(item.name), item.kind): item for item in vanished}
         here = {name_key(entry.name) for entry in appeared}
         for entry in appeared:
@@ -302,6 +297,8 @@ class _Planner:
         self._compare(path, made.item_id, self._dirt.inside.get(path, ()), (), ())
 
     def _enter_moved(self, path: str, item: Item) -> None:
+        if item.item_id in self._looked_at:
+            return  # it was looked at by its old name, too, which is the same to the system
         entries = {entry.name: entry for entry in self._dirt.inside.get(path, ())}
         vanished, changed = [], []
         for old in self._dirt.under.get(item.item_id, ()):

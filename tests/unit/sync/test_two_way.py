@@ -100,19 +100,23 @@ def test_a_move_of_which_only_the_place_before_was_looked_at_is_no_delete(both):
 
 def test_a_folder_that_is_asked_for_by_its_old_capitals_is_one_folder(both):
     anna, _ = both
-    anna.disk.mkdirs("work")
+    anna.disk.write("work/a", "one")
+    anna.disk.write("work/b", "two")
     both.settle()
     anna.disk.mkdirs("work/new")
-    anna.disk.rename("work", "Work")
+    for old, new in (("work/a", "x"), ("work/b", "work/a"), ("x", "work/b"), ("work", "Work")):
+        anna.disk.rename(old, new)
     listing, reaches = anna.disk.list, anna.disk.reaches
     # As a system that takes these for one name has it.
     anna.disk.list = lambda folder: listing(folder.replace("work", "Work"))
     anna.disk.reaches = lambda folder: reaches(folder.replace("work", "Work"))
+    uploads = both.remote.uploads
     anna.sync._dirty, anna.sync._full, anna.sync._scan_at = {"", "work"}, False, math.inf
     anna.clock.time += 10
     asyncio.run(anna.sync._turn())
     assert anna.sync.status().held == ()
-    assert both.settle() == {"Work": None, "Work/new": None}
+    assert both.settle() == {"Work": None, "Work/a": b"two", "Work/b": b"one", "Work/new": None}
+    assert both.remote.uploads == uploads
 
 
 def test_what_is_held_back_makes_way_for_what_gets_its_name(both):
