@@ -14,6 +14,7 @@ from satchel.journal import Item
 from satchel.journal.tree import TRASHED
 
 from .carry import beside, carry_out, checked
+from .dirt import temporary_name
 from .operations import (
     Adopt,
     Clean,
@@ -31,7 +32,6 @@ from .operations import (
     Trash,
     TrashHere,
     Upload,
-    temporary_name,
 )
 from .order import Step
 from .plan import detached

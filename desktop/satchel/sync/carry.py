@@ -17,7 +17,7 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import join, same_spelling
+from .dirt import is_named_alike, join
 from .operations import Fetch, MakeHere, MoveHere, SetAside, TrashHere
 from .remote import Side, followed
 
@@ -106,7 +106,7 @@ def recover(side: Side) -> None:
 def checked(side: Side, item: Item) -> Item:
     """The item, dirty if and only if its halves differ."""
     above = side.top if item.parent_item == TOP else _node_of(side, item.parent_item)
-    same_place = above == item.remote_parent and same_spelling(item.name, item.remote_name)
+    same_place = above == item.remote_parent and is_named_alike(item)
     return replace(item, dirty=item.state == "trashed" or not item.here or not same_place or item.edited_there)
 
 

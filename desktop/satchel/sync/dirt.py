@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -11,6 +12,8 @@ from satchel.core.names import name_key
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import UNKNOWN
+
+_TEMPORARY = re.compile(r"\.satchel-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ def _appeared_files(dirt: Dirt) -> Iterable[tuple[str, Entry]]:
 def same_spelling(one: str, other: str) -> bool:
     """Whether two names differ at most in how their accents are written, which is the disk's own affair."""
     return one == other or unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def temporary_name(item: Item) -> str:
+    """What it is called on a `Detour`: no other computer knows the item's id."""
+    return f".satchel-{item.item_id}"
+
+
+def is_named_alike(item: Item) -> bool:
+    """Whether this disk and the service call it the same, or the service does so in a moment: another computer is on a
+    detour, and nobody else follows there."""
+    other = _TEMPORARY.fullmatch(item.remote_name) is not None and item.remote_name != temporary_name(item)
+    return other or same_spelling(item.name, item.remote_name)
 
 
 def join(folder: str, name: str) -> str:

@@ -24,8 +24,8 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import join, same_spelling
-from .operations import Clean, Fetch, Forget, MakeHere, Move, MoveHere, Operation, TrashHere, temporary_name
+from .dirt import is_named_alike, join, temporary_name
+from .operations import Clean, Fetch, Forget, MakeHere, Move, MoveHere, Operation, TrashHere
 from .order import order
 from .plan import Plan, World
 from .rules import is_mass_delete
@@ -216,8 +216,7 @@ class _Follower:
         return True
 
     def _in_place(self, item: Item) -> bool:
-        here = item.here and item.parent_item == self._goal(item)
-        return here and same_spelling(item.name, item.remote_name)
+        return item.here and item.parent_item == self._goal(item) and is_named_alike(item)
 
     def _goal(self, item: Item) -> str:
         return self._news.goal(item, self._world.top)

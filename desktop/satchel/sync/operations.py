@@ -66,11 +66,6 @@ class Detour:
     path: str
 
 
-def temporary_name(item: Item) -> str:
-    """What it is called on a detour: no other computer knows the item's id."""
-    return f".satchel-{item.item_id}"
-
-
 @dataclass(frozen=True, slots=True)
 class Detach:
     """Only the journal: what is on this disk under the item's name, if anything, is not the item any more. The node is

@@ -11,6 +11,7 @@ from satchel.core.names import name_key
 from satchel.journal import Item
 from satchel.journal.tree import TOP
 
+from .dirt import temporary_name
 from .operations import (
     Adopt,
     Clean,
@@ -28,7 +29,6 @@ from .operations import (
     Trash,
     TrashHere,
     Upload,
-    temporary_name,
 )
 
 

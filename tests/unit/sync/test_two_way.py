@@ -806,6 +806,20 @@ def test_a_detour_that_was_cut_off_is_taken_back_where_the_names_are_as_before(b
     assert both.settle() == {"a": b"one"}
 
 
+def test_nobody_follows_another_computer_on_its_detour(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    both.remote.rename("a", to=f".satchel-{'f' * 32}")
+    bob.disk.write("a", "bob's edit")
+    for _ in range(2):
+        assert bob.run().state == "in_step"
+        assert bob.disk.files() == {"a": b"bob's edit"}
+    assert both.remote.tree() == {f".satchel-{'f' * 32}": b"bob's edit"}
+    both.remote.rename(f".satchel-{'f' * 32}", to="b")
+    assert both.settle() == {"b": b"bob's edit"}
+
+
 def test_a_name_that_is_there_keeps_its_node_when_only_one_side_of_it_moved(both):
     anna, _ = both
     anna.disk.write("f", "one")
