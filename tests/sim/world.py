@@ -31,7 +31,6 @@ CALM_S = 40.0
 """How long nothing may move before it counts as quiet: longer than what was sent late is on its way."""
 
 _FORGETTING = {"power_cut", "lose_journal", "cut_log"}
-_DETOUR = ".satchel-"
 _TAKEN = ("The name is the same as", "Something of this name is online, and is left out here")
 
 Content = bytes
@@ -312,8 +311,8 @@ class World:
     def _check_trees(self) -> None:
         """All are equal, but for names that are held back and said so; nothing is left under a temporary name."""
         online = self.service.tree(TOP)
-        # What somebody changed in the moment in which he saw it under such a name keeps that.
-        if (temporary := [path for path in online if _DETOUR in path]) and _DETOUR not in "".join(self.story):
+        # Whoever has forgotten that he was on a detour cannot end it.
+        if (temporary := [path for path in online if ".satchel-" in path]) and not self._verbs & _FORGETTING:
             self.wrongs.append(f"left on a detour: {temporary}")
         for computer in self.computers:
             held = [one.path for one in computer.sync.status().held]

@@ -40,7 +40,7 @@ class News:
     is to go into (by item id) `owners` has the items that lie in it and `there` what the disk shows of it, by name's
     key; `hidden` is what else stands in an item's place, by name: it is ignored, or held back because its name is one
     with another. `aside` are ids of items that were set aside; `changed` those of files that are not what was last in
-    step any more.
+    step any more, and `yielding` those of items that give up a place which they would keep otherwise.
     """
 
     items: tuple[Item, ...] = ()
@@ -52,6 +52,7 @@ class News:
     hidden: dict[str, dict[str, Entry]] = field(default_factory=dict)
     aside: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
+    yielding: frozenset[str] = frozenset()
 
     def goal(self, item: Item, top: str) -> str:
         """The item id of the folder that it belongs into; AWAY when that is not known."""
@@ -216,7 +217,9 @@ class _Follower:
         return True
 
     def _in_place(self, item: Item) -> bool:
-        return item.here and item.parent_item == self._goal(item) and is_named_alike(item)
+        if not item.here or item.parent_item != self._goal(item):
+            return False
+        return is_named_alike(item) and item.item_id not in self._news.yielding
 
     def _goal(self, item: Item) -> str:
         return self._news.goal(item, self._world.top)

@@ -15,7 +15,7 @@ from satchel.disk import Disk
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import join, same_stamp
+from .dirt import join, same_spelling, same_stamp
 from .follow import News
 from .observe import digests
 from .plan import detached
@@ -104,6 +104,18 @@ class _Gathering:
             if item.state == "live":
                 self._surroundings(item)
         self.news.changed = frozenset(changed)
+        self._yield_places(known)
+
+    def _yield_places(self, known: set[str]) -> None:
+        """What stays while another computer is on a detour goes there, too, once something else gets its name here."""
+        yielding: dict[str, Item] = {}
+        for item in self.news.items:
+            owners = self.news.owners.get(self.news.goal(item, self._top), {})
+            owner = owners.get(name_key(item.remote_name)) if item.state == "live" else None
+            if owner is not None and owner.item_id not in known and not same_spelling(owner.name, owner.remote_name):
+                yielding[owner.item_id] = owner
+        self.news.items += tuple(yielding.values())
+        self.news.yielding = frozenset(yielding)
 
     def _ways(self, item: Item) -> None:
         """The folders above, on both sides."""

@@ -401,8 +401,8 @@ class _Planner:
 
     def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
         # In a folder that could not be looked into may be what is missed.
-        # What is gone on both sides stands in nobody's way while the folder waits for that name.
-        hidden = (self._postponed and item.state != "trashed") or self._is_busy(item)
+        # What is on neither side stands in nobody's way while the folder waits for that name.
+        hidden = (self._postponed and item.state == "live") or self._is_busy(item)
         may = not hidden and (certain or self._world.quiet(path, None))
         self._unsure = self._unsure or (may and self._world.blind)
         if not may or self._world.blind:

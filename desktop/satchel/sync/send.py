@@ -12,6 +12,7 @@ from satchel.journal.tree import TRASHED, UNKNOWN
 from .apply import rebase
 from .carry import checked
 from .operations import Upload
+from .plan import unmade
 from .ports import Uploads
 from .remote import Side, followed
 
@@ -78,6 +79,10 @@ def _record(side: Side, operation: Upload, node: Node) -> bool:
             return False  # deleted meanwhile, with its folder
         if not item.here:
             return False  # it has no local half any more: the log tells of what was sent
+        if side.root.two_way and item.sequence < node.sequence <= (side.journal.roots.cursor(side.root.root_id) or 0):
+            # All was listed since it was made, and it was not there any more.
+            side.tree.put(unmade(item, side.new_id()))
+            return False
         if node.sequence < item.sequence:
             # The log was quicker, and knows more.
             known = item.revision_id == node.revision.revision_id if node.revision else False

@@ -820,6 +820,21 @@ def test_nobody_follows_another_computer_on_its_detour(both):
     assert both.settle() == {"b": b"bob's edit"}
 
 
+def test_who_stays_during_a_detour_makes_way_for_what_gets_the_name(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.write("b", "two")
+    both.settle()
+    both.remote.rename("a", to=f".satchel-{'f' * 32}")
+    bob.run()
+    assert set(bob.disk.files()) == {"a", "b"}
+    both.remote.rename("b", to="a")
+    bob.run()
+    assert bob.disk.files()["a"] == b"two"
+    both.remote.rename(f".satchel-{'f' * 32}", to="b")
+    assert both.settle() == {"a": b"two", "b": b"one"}
+
+
 def test_a_name_that_is_there_keeps_its_node_when_only_one_side_of_it_moved(both):
     anna, _ = both
     anna.disk.write("f", "one")
@@ -849,6 +864,25 @@ def test_a_file_that_was_deleted_there_and_is_a_folder_here_makes_way_for_a_new_
     both.settle()
     anna.disk.delete("b")
     anna.run()
+    anna.disk.write("b", "two")
+    anna.run()
+    bob.disk.delete("b")
+    bob.disk.mkdirs("b")
+    assert both.settle() == {"b": b"two", f"b {COPY}": None}
+
+
+def test_a_file_that_was_never_sent_and_is_a_folder_by_now_makes_way_for_a_new_one(both):
+    anna, bob = both
+    both.settle()
+    bob.disk.write("b", "one")
+    upload = bob.uploads.upload
+
+    async def offline(_request):
+        bob.uploads.upload = upload
+        raise OfflineError("Gone")
+
+    bob.uploads.upload = offline
+    assert bob.run().state != "in_step"
     anna.disk.write("b", "two")
     anna.run()
     bob.disk.delete("b")
@@ -908,6 +942,31 @@ def test_what_was_edited_there_before_its_first_answer_came_is_no_ones_own(both)
     both.remote.log_starts_at = len(both.remote.log)
     bob.disk.delete("a")
     assert both.settle() == {"a": b"anna's edit"}
+
+
+def test_what_was_sent_and_is_not_listed_any_more_is_made_anew(both):
+    anna, bob = both
+    both.settle()
+    bob.disk.write("a", "one")
+    upload, sent = bob.uploads.upload, []
+
+    async def lost(request):
+        bob.uploads.upload = again
+        sent.append(await upload(request))
+        raise OfflineError("Gone")
+
+    async def again(_request):
+        # The service knows that it is done, and says what came of it then.
+        bob.uploads.upload = upload
+        return sent[0]
+
+    bob.uploads.upload = lost
+    assert bob.run().state != "in_step"
+    anna.run()
+    anna.disk.delete("a")
+    anna.run()
+    both.remote.log_starts_at = len(both.remote.log)
+    assert both.settle() == {"a": b"one"}
 
 
 def test_a_lost_journal_sends_nothing_again(both):
