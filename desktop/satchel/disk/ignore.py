@@ -255,10 +255,12 @@ class Ignore:
             self.gone(f"{below}{name}")
         above = self._above(folder)
         known = self._known.get(folder)
-        if known is not None and known.stamp == stamp:
+        if stamp is None:
+            rules = above
+        elif known is not None and known.stamp == stamp:
             rules = _with(above, known.own, stamp, known.trouble)
         else:
-            rules = self._read_anew(folder, above, stamp, known) if stamp is not None else above
+            rules = self._read_anew(folder, above, stamp, known)
         if known is not None and known.own is not rules.own:
             self.changes += 1
             self._known = {}  # what was known of the folders below is built on it

@@ -315,6 +315,17 @@ def test_rules_go_with_the_folder_that_they_are_in(world: World, how: str) -> No
     assert world.disk.rules_changes() > before
 
 
+def test_rules_that_were_read_before_their_folder_was_listed_go_with_their_file(world: World) -> None:
+    world.write("a/.satchelignore", "*.log\n")
+    world.disk.list("")
+    assert world.disk.ignored("a/b.log", "file")
+    world.delete("a/.satchelignore")
+    before = world.disk.rules_changes()
+    world.disk.list("a")
+    assert not world.disk.ignored("a/b.log", "file")
+    assert world.disk.rules_changes() > before
+
+
 @pytest.mark.parametrize("left", ["a/f", "a/b/f"])
 def test_a_folder_with_more_in_it_stays(world: World, left: str) -> None:
     world.write(left, "mine")
