@@ -21,6 +21,7 @@ def apply() -> None:
     _mend_nested_updates()
     _keep_changed_tables()
     _sum_quickly()
+    _read_conditions_once()
     threading.Thread(target=_save_now_and_then, daemon=True, name="save").start()
 
 
@@ -108,6 +109,26 @@ def _sum_quickly() -> None:
     from ministack.services import s3  # noqa: PLC0415
 
     s3._crc64nvme, s3._crc32c = checksums.crc64nvme, checksums.crc32c
+
+
+def _read_conditions_once() -> None:
+    """ministack reads a key condition anew, and checks its grammar, for each row of a partition: a change log has many.
+
+    That of `BETWEEN` depends on the values; it stays as it is.
+    """
+    from ministack.services import dynamodb  # noqa: PLC0415 - heavy
+
+    evaluate, read = dynamodb._evaluate_condition, dict[str, Any]()
+
+    def mended(expression: str, item: Any, values: Any, names: Any, slot: str = "ConditionExpression") -> Any:
+        if expression in read and slot == "KeyConditionExpression":
+            return dynamodb._ExprEval(read[expression], item, values, names).evaluate()
+        answer = evaluate(expression, item, values, names, slot)
+        if slot == "KeyConditionExpression" and "BETWEEN" not in expression.upper():
+            read[expression] = dynamodb._tokenize(expression)
+        return answer
+
+    dynamodb._evaluate_condition = mended
 
 
 def _save_now_and_then() -> None:
