@@ -83,8 +83,8 @@ def _record(side: Side, operation: Upload, node: Node) -> bool:
             # All was listed since it was made, and it was not there any more.
             side.tree.put(unmade(item, side.new_id()))
             return False
-        if node.sequence < item.sequence:
-            # The log was quicker, and knows more.
+        if node.sequence < item.sequence or (node.sequence == item.sequence and item.state == "trashed"):
+            # The log was quicker, and knows more: what went with a folder has its own sequence still.
             known = item.revision_id == node.revision.revision_id if node.revision else False
             sent = replace(item, size=UNKNOWN) if known else item
         else:

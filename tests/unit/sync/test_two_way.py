@@ -969,6 +969,26 @@ def test_what_was_sent_and_is_not_listed_any_more_is_made_anew(both):
     assert both.settle() == {"a": b"one"}
 
 
+def test_what_was_sent_and_went_with_its_folder_before_the_answer_came_is_gone(both):
+    anna, bob = both
+    anna.disk.mkdirs("f")
+    both.settle()
+    bob.disk.write("f/a", "one")
+    bob.clock.time += 60
+    upload = bob.uploads.upload
+
+    async def late(request):
+        node = await upload(request)
+        both.remote.drop(both.remote.node("f").node_id)
+        bob.sync.remote_changed()
+        await bob.sync._turn()
+        return node
+
+    bob.uploads.upload = late
+    assert both.settle() == {}
+    assert b"one" in bob.disk.trashed()
+
+
 def test_a_lost_journal_sends_nothing_again(both):
     anna, bob = both
     for number in range(4):
