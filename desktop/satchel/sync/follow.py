@@ -180,7 +180,7 @@ class _Follower:
         goal = self._goal(item)
         if goal != TOP and not self._present(self._items[goal]):
             return False
-        owner = self._news.owners.get(goal, {}).get(name_key(item.remote_name))
+        owner = self._owner(item)
         if owner is None or owner.item_id == item.item_id or self._in_place(item):
             return True
         leaves = owner.item_id in self._going or owner.item_id in self._let_alone
@@ -237,7 +237,7 @@ class _Follower:
             self._operations.append(Fetch(item, path) if item.edited_there else Clean(item, path))
             return
         evict = self._evicted(item)
-        owner = self._news.owners.get(place.parent_item, {}).get(name_key(place.name))
+        owner = self._owner(item)
         if owner is not None and owner.item_id in self._let_alone:
             self._operations.append(Forget(owner, path))
         if item.here or item.item_id in self._news.aside:
@@ -250,11 +250,14 @@ class _Follower:
 
     def _evicted(self, item: Item) -> Entry | None:
         """What stands in its place and is nobody's."""
-        goal, key = self._goal(item), name_key(item.remote_name)
         hidden = self._hidden(item)
-        if hidden is not None or key in self._news.owners.get(goal, {}):
+        if hidden is not None or self._owner(item) is not None:
             return hidden
-        return self._news.there.get(goal, {}).get(key)
+        return self._news.there.get(self._goal(item), {}).get(name_key(item.remote_name))
+
+    def _owner(self, item: Item) -> Item | None:
+        """Whose place it is now."""
+        return self._news.owners.get(self._goal(item), {}).get(name_key(item.remote_name))
 
     def _hidden(self, item: Item) -> Entry | None:
         return self._news.hidden.get(self._goal(item), {}).get(item.remote_name)

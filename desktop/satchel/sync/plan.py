@@ -208,11 +208,9 @@ class _Planner:
         if self._world.two_way and same_spelling(entry.name, item.name):
             # How a disk writes its accents is its own affair.
             self._settle(replace(item, name=entry.name, file_id=entry.file_id), path)
-            if entry.kind == "folder":
-                self._enter_moved(path, item)
-            return
-        settled = entry.kind == "folder" or (same_stamp(item, entry) and item.file_id == entry.file_id)
-        self._move(path, parent, entry, item, settled=settled)
+        else:
+            settled = entry.kind == "folder" or (same_stamp(item, entry) and item.file_id == entry.file_id)
+            self._move(path, parent, entry, item, settled=settled)
         if entry.kind == "folder":
             self._enter_moved(path, item)
 

@@ -120,6 +120,16 @@ class Service:
         assert status == 200
         return dict(reply["folders"][0])
 
+    def disable(self, who: str = ALICE) -> None:
+        """As the administrator does it."""
+        self.dynamodb.update_item(
+            TableName="satchel",
+            Key={"PK": {"S": f"A#{who}"}, "SK": {"S": "HEAD"}},
+            UpdateExpression="SET #status = :disabled",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":disabled": {"S": "disabled"}},
+        )
+
     def sweep(self) -> dict[str, int]:
         """What the janitor did, beside counting the use of accounts anew."""
         done = janitor.handler({}, Runtime())

@@ -89,11 +89,7 @@ def test_what_is_no_list_of_ids_is_refused(service: Service, body: Any) -> None:
 
 def test_a_disabled_account_gets_no_addresses(service: Service) -> None:
     file = service.put()["node_id"]
-    service.dynamodb.update_item(
-        TableName="satchel", Key={"PK": {"S": f"A#{ALICE}"}, "SK": {"S": "HEAD"}},
-        UpdateExpression="SET #s = :s", ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":s": {"S": "disabled"}},
-    )  # fmt: skip
+    service.disable()
     status, reply = service.call("POST", "/v1/contents", {"node_ids": [file]})
     assert (status, reply["type"]) == (403, "urn:satchel:problem:account-disabled")
 

@@ -91,13 +91,7 @@ def test_the_table_holds_no_ticket(service: Service) -> None:
 
 def test_a_disabled_account_gets_no_ticket(service: Service) -> None:
     service.call("GET", "/v1/account")
-    service.dynamodb.update_item(
-        TableName="satchel",
-        Key={"PK": {"S": f"A#{ALICE}"}, "SK": {"S": "HEAD"}},
-        UpdateExpression="SET #status = :disabled",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":disabled": {"S": "disabled"}},
-    )
+    service.disable()
 
     status, problem = service.call("POST", "/v1/push", {"client_id": new_id()})
 

@@ -164,11 +164,7 @@ def test_another_accounts_ids_lead_nowhere(service: Any) -> None:
 
 def test_a_disabled_account_reads_and_does_no_more(service: Any) -> None:
     file = service.put()["node_id"]
-    service.dynamodb.update_item(
-        TableName="satchel", Key={"PK": {"S": f"A#{ALICE}"}, "SK": {"S": "HEAD"}},
-        UpdateExpression="SET #s = :s", ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":s": {"S": "disabled"}},
-    )  # fmt: skip
+    service.disable()
     assert service.call("GET", "/v1/account")[1]["status"] == "disabled"
     assert service.call("GET", f"/v1/nodes/{file}")[0] == 200
     assert kind(service.call("GET", f"/v1/nodes/{file}/content")) == "account-disabled"

@@ -25,6 +25,12 @@ def both():
     return Together("anna", "bob")
 
 
+def exchange(disk, one, other):
+    disk.rename(one, "between")
+    disk.rename(other, one)
+    disk.rename("between", other)
+
+
 def test_what_one_writes_the_other_gets(both):
     anna, bob = both
     anna.disk.write("deep/er/a.txt", "one")
@@ -104,8 +110,8 @@ def test_a_folder_that_is_asked_for_by_its_old_capitals_is_one_folder(both):
     anna.disk.write("work/b", "two")
     both.settle()
     anna.disk.mkdirs("work/new")
-    for old, new in (("work/a", "x"), ("work/b", "work/a"), ("x", "work/b"), ("work", "Work")):
-        anna.disk.rename(old, new)
+    exchange(anna.disk, "work/a", "work/b")
+    anna.disk.rename("work", "Work")
     listing, reaches = anna.disk.list, anna.disk.reaches
     # As a system that takes these for one name has it.
     anna.disk.list = lambda folder: listing(folder.replace("work", "Work"))
@@ -736,8 +742,8 @@ def test_files_that_exchange_names_here_keep_their_nodes(both):
     both.settle()
     nodes = {name: both.remote.node(name).node_id for name in ("a", "b", "c", "f/d")}
     sent, bob.downloads.fetched = both.remote.uploads, []
-    for old, new in (("a", "t"), ("b", "a"), ("t", "b"), ("c", "t"), ("f/d", "c"), ("t", "f/d")):
-        anna.disk.rename(old, new)
+    exchange(anna.disk, "a", "b")
+    exchange(anna.disk, "c", "f/d")
     tree = both.settle()
     assert tree == {"a": b"content b", "b": b"content a", "c": b"content d", "f": None, "f/d": b"content c"}
     assert {name: both.remote.node(name).node_id for name in nodes} == {
@@ -755,9 +761,7 @@ def test_a_swap_that_comes_too_late_leaves_nothing_under_a_temporary_name(both):
         anna.disk.write(name, content)
     anna.disk.mkdirs("f")
     both.settle()
-    bob.disk.rename("a", "x")
-    bob.disk.rename("b", "a")
-    bob.disk.rename("x", "b")
+    exchange(bob.disk, "a", "b")
     move = both.remote.move
 
     async def late(node_id, **where):
@@ -779,9 +783,7 @@ def test_a_swap_whose_first_answer_is_lost_is_ended_by_the_next_plan(both):
     anna.disk.write("b", "two")
     both.settle()
     nodes = {name: both.remote.node(name).node_id for name in ("a", "b")}
-    bob.disk.rename("a", "x")
-    bob.disk.rename("b", "a")
-    bob.disk.rename("x", "b")
+    exchange(bob.disk, "a", "b")
     move = both.remote.move
 
     async def lost(node_id, **where):
