@@ -12,9 +12,10 @@ demo: $(VENV)/.demo
 	@.ci/system-packages demo
 	$(BIN)/satchel demo
 
-# Two at a time: one reads the code while the other runs it, and clients wait for their service most of the time.
-test:
-	@$(MAKE) --no-print-directory --jobs=2 check unit integration e2e
+# Two at a time, the longest first: one waits for its service most of the time while the other uses the processor.
+test: $(VENV)/.dev
+	@.ci/system-packages test
+	@$(MAKE) --no-print-directory --jobs=2 e2e-client check unit integration e2e-service
 
 check: $(VENV)/.dev $(CHECKOV)/.made
 	$(BIN)/ruff check .
