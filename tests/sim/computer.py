@@ -109,6 +109,8 @@ class Computer:
         self._watch: SimWatch | None = None
         self._left: dict[LeftKey, str] = {}
         self._snapshots: deque[bytes] | None = deque(maxlen=BACK) if power_cuts else None
+        self._on_disk: bytes | None = None
+        """What of the journal survives a power cut for certain."""
         self._cursor: int | None = None
         self._lost_commits = 0
         self._process = Process()
@@ -136,6 +138,7 @@ class Computer:
         """Die now, and find no journal."""
         if self._snapshots is not None:
             self._snapshots.clear()
+        self._on_disk = None
         self.crash(0, BACK + 1)
 
     @property
@@ -188,7 +191,7 @@ class Computer:
     def _roll_back(self) -> None:
         kept = list(self._snapshots or ())[: -self._lost_commits]
         self._journal.close()
-        self._journal = self._opened(kept[-1] if kept else None)
+        self._journal = self._opened(kept[-1] if kept else self._on_disk)
         if self._journal.roots.get(self.root_id) is None:
             self._journal.roots.add(WatchedRoot(self.root_id, "/disk", TOP, 1, mode="two-way"))
         self._lost_commits, self._cursor = 0, self._journal.roots.cursor(self.root_id)
@@ -211,6 +214,12 @@ class Computer:
             if outermost:
                 self._committed(journal)
 
+        def reach_the_disk() -> None:
+            if self._snapshots is not None:
+                self._snapshots.clear()
+                self._on_disk = database._connection.serialize()
+
+        database.reach_the_disk = reach_the_disk  # type: ignore[method-assign]
         database.transaction = transaction  # type: ignore[method-assign] # to see every commit
         return journal
 

@@ -267,7 +267,7 @@ class SimDisk:
         if path not in self.nodes or self.nodes[path].kind != "folder":
             raise LocalFileError("The folder is gone", "Nothing needs to be done.", path=path)
         listing = self.list(path)
-        if listing is None or listing.entries or listing.held:
+        if listing is None or ((listing.entries or listing.held) and not self.ignored(path, "folder")):
             return False
         self._trash_all(path)
         return True
@@ -386,6 +386,7 @@ class SimDisk:
         return inode
 
     def _check_free(self, path: str) -> None:
+        assert ".satchel-" not in path.rpartition("/")[2], f"a detour is seen on a disk: {path}"
         if path in self.nodes:
             raise PlaceTakenError("Something else has this name", "It is looked at again.", path=path)
         if not self._is_folder(_above(path)):

@@ -77,27 +77,29 @@ def free_name(name: str, taken: Container[str]) -> str:
 
 def numbered(name: str, number: int) -> str:
     """`report (2).pdf` for `report.pdf` and 2, shortened at the stem's end so that it stays within 255 bytes."""
-    parts = PurePosixPath(name)
-    stem, extension = parts.stem, parts.suffix
-    tail = f" ({number}){extension}"
-    room = MAX_NAME_BYTES - len(tail.encode())
-    if room < 1:
-        stem, tail = name, f" ({number})"
-        room = MAX_NAME_BYTES - len(tail.encode())
-    return stem.encode()[:room].decode(errors="ignore") + tail
+    return _fitted("", name, f" ({number})")
 
 
 def conflicted(name: str, host: str, day: str, number: int = 1) -> str:
     """`report (conflicted copy of HOST, 2026-11-23).pdf` for the loser of a conflict; from 2 on with the number."""
     host = "".join(mark if mark.isalnum() or mark in "-_. " else "-" for mark in host)[:40] or "this computer"
+    return _fitted("", name, f" (conflicted copy of {host}, {day}{f', {number}' if number > 1 else ''})")
+
+
+def prefixed(name: str, prefix: str) -> str:
+    """The name after a prefix, shortened as by `numbered`."""
+    return _fitted(prefix, name, "")
+
+
+def _fitted(prefix: str, name: str, tail: str) -> str:
+    """The name with its extension at the end, within 255 bytes; without one that leaves no room for anything else."""
     parts = PurePosixPath(name)
     stem, extension = parts.stem, parts.suffix
-    tail = f" (conflicted copy of {host}, {day}{f', {number}' if number > 1 else ''})"
-    room = MAX_NAME_BYTES - len((tail + extension).encode())
+    room = MAX_NAME_BYTES - len((prefix + tail + extension).encode())
     if room < 1:
         stem, extension = name, ""
-        room = MAX_NAME_BYTES - len(tail.encode())
-    return stem.encode()[:room].decode(errors="ignore") + tail + extension
+        room = MAX_NAME_BYTES - len((prefix + tail).encode())
+    return prefix + stem.encode()[:room].decode(errors="ignore") + tail + extension
 
 
 def printable(name: str) -> str:

@@ -79,7 +79,7 @@ class Changing(ABC):
             # more than these.
             before = self._names_in(folder, name, path)
             listing = self.list(path)
-            if listing is None or listing.entries or listing.held:
+            if listing is None or ((listing.entries or listing.held) and not self._ignore.ignored(path, folder=True)):
                 return False
             folder.rename(name, kept, name)
             self._ignore.gone(path)

@@ -94,7 +94,8 @@ class Disk(Protocol):
         is put back, beside its name if that was taken meanwhile, and `FileChangedError` is raised."""
 
     def trash_folder(self, path: str) -> bool:
-        """Move a folder to the trash in which nothing is left but what is ignored; False when there is more."""
+        """Move a folder to the trash that is ignored, or in which nothing is left but what is; False when there is
+        more."""
 
     def trash_all(self, path: str, judge: Callable[[], None]) -> None:
         """Move a folder to the trash with all that is in it, unless `judge` raises, which may look at it before. When

@@ -65,7 +65,7 @@ SCHEMA_VERSION = len(_STEPS)
 
 class Database:
     """Thread-safe: one connection behind one lock. A commit survives a killed process; after a power cut the newest
-    commits may be missing, which the journal's users are built for."""
+    commits since `reach_the_disk` may be missing, which the journal's users are built for."""
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises `JournalError` when another version made it or the disk refuses."""
@@ -120,6 +120,14 @@ class Database:
     def write_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         with self.transaction():
             self._connection.executemany(sql, rows)
+
+    def reach_the_disk(self) -> None:
+        """What was committed until now survives a power cut, too."""
+        with self._lock:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+            except sqlite3.Error as error:
+                raise _refused(error, self._path) from error
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:

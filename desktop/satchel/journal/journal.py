@@ -42,5 +42,9 @@ class Journal:
         """Everything written inside is one commit. The other threads wait: keep it short."""
         return self._database.transaction()
 
+    def reach_the_disk(self) -> None:
+        """Return when a power cut cannot take back any more what was written until now."""
+        self._database.reach_the_disk()
+
     def close(self) -> None:
         self._database.close()

@@ -7,14 +7,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from satchel.core.errors import BusyError, NotSignedInError, OfflineError, RefusedError, SatchelError
+from satchel.core.errors import BusyError, LocalFileError, NotSignedInError, OfflineError, RefusedError, SatchelError
 from satchel.core.model import FolderIntent, FolderMade, Node, Problem
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import TRASHED
 
 from .carry import beside, carry_out, checked
-from .dirt import temporary_name
+from .dirt import lasting_name, on_detour
 from .operations import (
     Adopt,
     Clean,
@@ -157,23 +157,27 @@ async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> b
     return True
 
 
-def _give_way(side: Side, operation: Upload | MakeFolder, current: Node) -> None:
-    """In a two-way folder the first commit has the name, and the log tells of it: what is here is not this item's."""
+def _give_way(side: Side, operation: Upload | MakeFolder, current: Node) -> bool:
+    """In a two-way folder the first commit has the name, and the log tells of it: what is here is not this item's. True
+    when a folder of this disk was renamed for that."""
     tree = side.tree
     item, owner = tree.get(operation.item.item_id), tree.by_node(current.node_id)
     if item is None or owner is None or owner.item_id == item.item_id:
-        return  # the log has not come to it yet
+        return False  # the log has not come to it yet
     with side.journal.transaction():
         if isinstance(operation, MakeFolder) and owner.kind == "folder" and not owner.here:
             tree.remove(owner.item_id)
             place = replace(owner, item_id=item.item_id, parent_item=item.parent_item, name=item.name)
             tree.put(replace(place, file_id=item.file_id, size=0))
-        elif item.state == "intended" and tree.children(item.item_id) and (path := tree.path_of(item)) is not None:
-            # It was trashed, and is made anew for what is in it, of which the service may know more.
-            name = beside(side, path, path).rpartition("/")[2]
+        elif item.state == "intended" and tree.children(item.item_id):
+            # It was trashed, and is made anew for what is in it, of which the service may know more. Of a folder above
+            # that was moved here, too, the journal may not have heard yet.
+            name = beside(side, operation.path, operation.path).rpartition("/")[2]
             tree.put(replace(item, name=name, remote_name=name))
+            return True
         elif item.state == "intended":
             tree.remove(item.item_id)
+    return False
 
 
 def refusal(problem: Problem | None) -> RefusedError:
@@ -203,6 +207,14 @@ async def _make_folders(side: Side, makes: Sequence[tuple[int, MakeFolder]], out
             # Made before and trashed since, unseen: it needs another id.
             fresh = replace(make.item, node_id=side.new_id())
             await side.blocking(lambda fresh=fresh: side.tree.put(fresh))  # type: ignore[misc] # a bound default
+        elif error.current is not None and side.root.two_way:
+            current = error.current
+            try:
+                gave_way = await side.blocking(lambda make=make, current=current: _give_way(side, make, current))  # type: ignore[misc] # bound
+            except LocalFileError as gone:
+                outcome.failures[make.path] = gone
+            else:
+                outcome.moved = outcome.moved or gave_way
         elif error.current is None or not await rebase(side, make, error.current):
             outcome.failures[make.path] = error
     return failed
@@ -299,9 +311,9 @@ async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
     row = await side.blocking(lambda: side.tree.get(move.item.item_id))
     if row is None:
         return True
-    if row.remote_name == temporary_name(row):
+    if on_detour(row):
         with contextlib.suppress(RefusedError):  # it may be gone: the log tells
-            row = _moved(row, await _with_a_name(side, move.before))
+            row = _moved(row, await _with_a_name(side, row))
     here = move.item
     placed = replace(row, parent_item=here.parent_item, name=here.name, dirty=True)
     placed = replace(placed, size=here.size, mtime_ns=here.mtime_ns, file_id=here.file_id)
@@ -309,12 +321,12 @@ async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
     return True
 
 
-async def _with_a_name(side: Side, before: Item) -> Node:
+async def _with_a_name(side: Side, item: Item) -> Node:
     """The node under the name that it had before its detour, or a conflicted copy's where that was taken meanwhile."""
-    name = before.name if before.remote_name == temporary_name(before) else before.remote_name
+    name = lasting_name(item)
     for number in itertools.count():
         try:
-            return await side.remote.move(before.node_id, name=side.conflicted(name, number) if number else name)
+            return await side.remote.move(item.node_id, name=side.conflicted(name, number) if number else name)
         except RefusedError as error:
             if error.kind != "name-taken":
                 raise

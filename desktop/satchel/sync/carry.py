@@ -17,7 +17,7 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import is_named_alike, join
+from .dirt import is_named_alike, join, spellings
 from .operations import Fetch, MakeHere, MoveHere, SetAside, TrashHere
 from .remote import Side, followed
 
@@ -63,7 +63,7 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
         entry = side.disk.place(partial, old, _stamp(row))
     else:
         parent = operation.item.parent_item
-        if side.tree.child(parent, operation.item.name) is not None:
+        if any(side.tree.child(parent, name) is not None for name in spellings(operation.item.name)):
             return False
         path = _place(side, parent, operation.item.name)
         if side.disk.ignored(path, "file"):

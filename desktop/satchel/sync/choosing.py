@@ -42,8 +42,10 @@ def leave_out(side: Side, path: str) -> None:
         side.disk.list("")  # the rules are read with it
         if not side.disk.ignored(path, item.kind):
             raise UsageError("An ignore file in the folder keeps this in", "Change its line with a “!”.", path=path)
-        # Before the copy goes: if the choice is taken back before the next look, that it is gone is no delete.
+        # Before the copy goes: if the choice is taken back before the next look, that it is gone is no delete. Nor may
+        # a power cut take this back, or a rename just before: it would be missed under its old name.
         _detach(side, item)
+        side.journal.reach_the_disk()
 
     try:
         if here is None or entry is None:

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from satchel.core.names import name_key
+from satchel.core.names import name_key, prefixed
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import UNKNOWN
 
-_TEMPORARY = re.compile(r"\.satchel-[0-9a-f]{32}")
+_TEMPORARY = re.compile(r"\.satchel-[0-9a-f]{32}-(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +112,40 @@ def same_spelling(one: str, other: str) -> bool:
     return one == other or unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
+def spellings(name: str) -> set[str]:
+    """What a disk may make of a name: some write all accents apart, some together."""
+    return {name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)}
+
+
 def temporary_name(item: Item) -> str:
-    """What it is called on a `Detour`: no other computer knows the item's id."""
-    return f".satchel-{item.item_id}"
+    """What it is called online on a `Detour`: no other computer knows the item's id. The name until then is a part of
+    it, for the way back and for computers that bring it here meanwhile."""
+    return item.remote_name if on_detour(item) else prefixed(item.remote_name, _prefix(item))
+
+
+def on_detour(item: Item) -> bool:
+    """Whether this computer gave it a temporary name online, and another one not yet."""
+    return item.remote_name.startswith(_prefix(item))
+
+
+def on_detour_elsewhere(item: Item) -> bool:
+    """Whether another computer did: nobody else follows there."""
+    return _TEMPORARY.fullmatch(item.remote_name) is not None and not on_detour(item)
+
+
+def lasting_name(item: Item) -> str:
+    """Its name online, or the one before a detour, by whomever."""
+    found = _TEMPORARY.fullmatch(item.remote_name)
+    return found[1] if found is not None else item.remote_name
 
 
 def is_named_alike(item: Item) -> bool:
-    """Whether this disk and the service call it the same, or the service does so in a moment: another computer is on a
-    detour, and nobody else follows there."""
-    other = _TEMPORARY.fullmatch(item.remote_name) is not None and item.remote_name != temporary_name(item)
-    return other or same_spelling(item.name, item.remote_name)
+    """Whether this disk and the service call it the same, or the service does so in a moment."""
+    return on_detour_elsewhere(item) or same_spelling(item.name, item.remote_name)
+
+
+def _prefix(item: Item) -> str:
+    return f".satchel-{item.item_id}-"
 
 
 def join(folder: str, name: str) -> str:

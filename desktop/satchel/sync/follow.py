@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from satchel.core.names import here_problem, name_key
+from satchel.core.names import free_name, here_problem, name_key
 from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import is_named_alike, join, temporary_name
+from .dirt import is_named_alike, join, lasting_name, on_detour, on_detour_elsewhere
 from .operations import Clean, Fetch, Forget, MakeHere, Move, MoveHere, Operation, TrashHere
 from .order import order
 from .plan import Plan, World
@@ -62,10 +62,10 @@ class News:
         return folder.item_id if folder is not None else AWAY
 
     def path_there(self, item: Item) -> str:
-        """Where the item belongs."""
-        path = item.remote_name
+        """Where the item belongs, whatever detours there are on the way."""
+        path = lasting_name(item)
         for folder in self.chain_there(item):
-            path = join(folder.remote_name, path)
+            path = join(lasting_name(folder), path)
         return path
 
     def needed(self) -> Iterator[Item]:
@@ -104,18 +104,23 @@ class _Follower:
         self._operations: list[Operation] = []
         self._waiting: set[str] = set()
         self._needed = {folder.item_id for folder in news.needed()}
+        self._names: dict[str, str] = {}
 
     def run(self) -> Plan:
         wanted = [item for item in self._news.items if item.state == "live" and not self._left_out(item)]
         trashed = [item for item in self._news.items if item.state == "trashed"]
         self._let_alone = {item.item_id for item in trashed if self._is_let_alone(item)}
         trashed = [item for item in trashed if item.item_id not in self._let_alone]
+        self._name_who_is_on_a_detour(wanted)
         self._settle_who_can(wanted, trashed)
         for item in wanted:
             if item.item_id in self._coming:
                 self._come(item)
-            else:
-                self._waiting.add(self._news.path_there(item))
+                continue
+            path = self._news.path_there(item)
+            self._waiting.add(path)
+            if _was_cut_off(item):
+                self._operations.append(Move(replace(item, remote_name=lasting_name(item)), path, item))
         drops = [operation for item in trashed for operation in self._drop(item)]
         gone = sum(isinstance(drop, TrashHere) and drop.item.kind == "file" for drop in drops)
         # Those are not among the files in step any more.
@@ -141,6 +146,21 @@ class _Follower:
         folder = self._items.get(item.parent_item)
         return folder is None or folder.state != "trashed" or self._is_let_alone(folder)
 
+    def _name_who_is_on_a_detour(self, wanted: Iterable[Item]) -> None:
+        """Another computer gave it a temporary name online. Here it has the one before, or a free one like it."""
+        detours = [item for item in wanted if on_detour_elsewhere(item) and not self._in_place(item)]
+        going = {(self._goal(item), name_key(item.remote_name)) for item in wanted} if detours else set()
+        for item in detours:
+            goal = self._goal(item)
+            taken = {key for folder, key in going if folder == goal}
+            taken.update(self._news.owners.get(goal, ()), self._news.there.get(goal, ()))
+            self._names[item.item_id] = name = free_name(lasting_name(item), taken)
+            going.add((goal, name_key(name)))
+
+    def _name(self, item: Item) -> str:
+        """What it is to be called here."""
+        return self._names.get(item.item_id, item.remote_name)
+
     # -- who can be brought in step now -------------------------------------------------------------------------------
 
     def _settle_who_can(self, wanted: list[Item], trashed: list[Item]) -> None:
@@ -163,7 +183,7 @@ class _Follower:
     def _could_come(self, item: Item) -> bool:
         """Apart from the other items."""
         goal = self._goal(item)
-        if goal == AWAY or item.item_id in self._world.busy:
+        if goal == AWAY or item.item_id in self._world.busy or _was_cut_off(item):
             return False
         if item.edited_there and self._changed(item):
             return False  # the next `plan` sees a conflict
@@ -228,11 +248,7 @@ class _Follower:
 
     def _come(self, item: Item) -> None:
         path = self._news.path_there(item)
-        place = replace(item, parent_item=self._goal(item), name=item.remote_name)
-        if item.here and item.remote_name == temporary_name(item):
-            # A detour of our own that was cut off, and nothing here has changed its name.
-            self._operations.append(Move(replace(item, remote_name=item.name), path, item))
-            return
+        place = replace(item, parent_item=self._goal(item), name=self._name(item))
         if self._in_place(item):
             self._operations.append(Fetch(item, path) if item.edited_there else Clean(item, path))
             return
@@ -253,14 +269,14 @@ class _Follower:
         hidden = self._hidden(item)
         if hidden is not None or self._owner(item) is not None:
             return hidden
-        return self._news.there.get(self._goal(item), {}).get(name_key(item.remote_name))
+        return self._news.there.get(self._goal(item), {}).get(name_key(self._name(item)))
 
     def _owner(self, item: Item) -> Item | None:
         """Whose place it is now."""
-        return self._news.owners.get(self._goal(item), {}).get(name_key(item.remote_name))
+        return self._news.owners.get(self._goal(item), {}).get(name_key(self._name(item)))
 
     def _hidden(self, item: Item) -> Entry | None:
-        return self._news.hidden.get(self._goal(item), {}).get(item.remote_name)
+        return self._news.hidden.get(self._goal(item), {}).get(self._name(item))
 
     def _drop(self, item: Item) -> Iterable[Operation]:
         if not item.here and item.item_id not in self._news.aside:
@@ -277,3 +293,8 @@ class _Follower:
         while item.parent_item not in (TOP, AWAY) and (above := self._items.get(item.parent_item)) is not None:
             path, item = join(above.name, path), above
         return path
+
+
+def _was_cut_off(item: Item) -> bool:
+    """Whether a detour of our own was, and nothing here has changed its name, or will: it gets its own back online."""
+    return on_detour(item) and item.name != item.remote_name

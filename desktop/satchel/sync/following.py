@@ -100,7 +100,8 @@ class Following:
         self._side = side
         now = self._clock.monotonic()
         waiting = Waiting(self._quiet, self.failures, self._clock)
-        news = await side.blocking(lambda: gather(side.disk, side.tree, side.top))
+        failed = frozenset(self.failures.paths())
+        news = await side.blocking(lambda: gather(side.disk, side.tree, side.top, failed))
         world = World(
             top=side.top,
             new_id=side.new_id,

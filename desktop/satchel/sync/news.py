@@ -6,6 +6,7 @@ Blocking, for an executor. Whole trees stay in SQLite; what comes back is the di
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from satchel.core.errors import LocalFileError
@@ -15,7 +16,7 @@ from satchel.disk import Disk
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import join, same_spelling, same_stamp
+from .dirt import join, lasting_name, same_spelling, same_stamp
 from .follow import News
 from .observe import digests
 from .plan import detached
@@ -23,16 +24,29 @@ from .remote import Side
 from .rules import admit
 
 
-def gather(disk: Disk, tree: Tree, top: str) -> News:
+def gather(disk: Disk, tree: Tree, top: str, failed: Collection[str] = ()) -> News:
     """All news, and nothing where there is none. What is ignored, and not on this disk any more, loses its local half
-    before: no look at the disk will miss it."""
+    before: no look at the disk will miss it. `failed` are paths to which something could not be brought before."""
     items = tree.dirty()
-    if gone := [item for item in items if _is_gone_unseen(disk, tree, item)]:
+    if gone := [item for item in _with_ways(tree, items) if _is_gone_unseen(disk, tree, item)]:
         tree.put_many(detached(one) for item in gone for one in (item, *tree.descendants(item.item_id)))
         items = tree.dirty()
     if not items:
         return News()
-    return _Gathering(disk, tree, top, tuple(items)).news
+    return _Gathering(disk, tree, top, tuple(items), failed).news
+
+
+def _with_ways(tree: Tree, items: Iterable[Item]) -> Iterable[Item]:
+    """The items, and the folders that they are to be in."""
+    found = {item.item_id: item for item in items}
+    seen: set[str] = set()
+    for item in items:
+        node = item.remote_parent
+        while node not in seen and (folder := tree.by_node(node)) is not None:
+            seen.add(node)
+            found[folder.item_id] = folder
+            node = folder.remote_parent
+    return found.values()
 
 
 def _is_gone_unseen(disk: Disk, tree: Tree, item: Item) -> bool:
@@ -84,10 +98,11 @@ def held_names(news: News) -> list[Held]:
 
 
 class _Gathering:
-    def __init__(self, disk: Disk, tree: Tree, top: str, items: tuple[Item, ...]) -> None:
+    def __init__(self, disk: Disk, tree: Tree, top: str, items: tuple[Item, ...], failed: Collection[str]) -> None:
         self._disk = disk
         self._tree = tree
         self._top = top
+        self._failed = failed
         self.news = News(items, aside=frozenset(disk.aside()))
         changed: set[str] = set()
         for item in items:
@@ -107,7 +122,7 @@ class _Gathering:
         self._yield_places(known)
 
     def _yield_places(self, known: set[str]) -> None:
-        """What stays while another computer is on a detour goes there, too, once something else gets its name here."""
+        """What keeps its name while another computer is on a detour gives it up once something else gets it here."""
         yielding: dict[str, Item] = {}
         for item in self.news.items:
             owners = self.news.owners.get(self.news.goal(item, self._top), {})
@@ -167,9 +182,17 @@ class _Gathering:
             return
         if goal not in news.owners:
             self._list(goal, path)
-        place = join(path, item.remote_name)
-        if self._disk.ignored(place, "file") or self._disk.ignored(place, "folder"):
-            self._find_ignored(goal, place, item)
+        place = join(path, lasting_name(item))
+        unlisted = self._is_unlisted(goal, item)
+        if unlisted or self._disk.ignored(place, "file") or self._disk.ignored(place, "folder"):
+            self._find_hidden(goal, place, item, unlisted=unlisted)
+
+    def _is_unlisted(self, goal: str, item: Item) -> bool:
+        """Whether something else must have the name that no listing shows: it is ignored, and the item itself is not,
+        because their names are one to this disk only."""
+        key = name_key(lasting_name(item))
+        known = key in self.news.there[goal] or key in self.news.owners[goal]
+        return not known and self.news.path_there(item) in self._failed
 
     def _list(self, goal: str, path: str) -> None:
         news = self.news
@@ -184,13 +207,13 @@ class _Gathering:
                 left = set(listing.entries).difference(taken)
                 news.hidden[goal] = {entry.name: entry for entry in left}
 
-    def _find_ignored(self, goal: str, place: str, item: Item) -> None:
+    def _find_hidden(self, goal: str, place: str, item: Item, *, unlisted: bool) -> None:
         """No listing shows what stands in a place that is ignored here: what was deleted online and is let alone, or
         what is nobody's."""
-        owner = self.news.owners[goal].get(name_key(item.remote_name))
+        owner = self.news.owners[goal].get(name_key(lasting_name(item)))
         if owner is not None and owner.state != "trashed":
             return
         with contextlib.suppress(LocalFileError):
             entry = self._disk.stat(place)
-            if entry is not None and self._disk.ignored(place, entry.kind):
-                self.news.hidden.setdefault(goal, {})[item.remote_name] = entry
+            if entry is not None and (unlisted or self._disk.ignored(place, entry.kind)):
+                self.news.hidden.setdefault(goal, {})[lasting_name(item)] = entry

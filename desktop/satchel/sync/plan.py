@@ -42,6 +42,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from satchel.core.names import name_key
@@ -147,7 +148,7 @@ class _Planner:
         self._new_files: list[tuple[str, str, Entry]] = []
         self._new_folders: deque[tuple[str, str, Entry]] = deque()
         self._gone: dict[str, tuple[str, Item, bool]] = {}
-        self._postponed = False
+        self._postponed: set[str] = set()
         self._unsure = False
 
     def run(self) -> Plan:
@@ -172,7 +173,7 @@ class _Planner:
                 # Planned all the same: what would take its place has to wait, too.
                 refused.update(operation.item.item_id for operation in dropped)
         steps = order([*self._operations, *trashed], self._items, refused)
-        return Plan(steps, frozenset(self._waiting), mass, self._postponed, self._unsure)
+        return Plan(steps, frozenset(self._waiting), mass, bool(self._postponed), self._unsure)
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
@@ -206,8 +207,9 @@ class _Planner:
             self._waiting.add(path)
             return
         if self._world.two_way and same_spelling(entry.name, item.name):
-            # How a disk writes its accents is its own affair.
-            self._settle(replace(item, name=entry.name, file_id=entry.file_id), path)
+            # How a disk writes its accents is its own affair. Whether a file is another one the next look tells.
+            file_id = entry.file_id if entry.kind == "folder" else item.file_id
+            self._settle(replace(item, name=entry.name, file_id=file_id), path)
         else:
             settled = entry.kind == "folder" or (same_stamp(item, entry) and item.file_id == entry.file_id)
             self._move(path, parent, entry, item, settled=settled)
@@ -228,7 +230,7 @@ class _Planner:
             self._settle(stamped(item, entry), path)
         elif not self._world.quiet(path, entry):
             self._waiting.add(path)
-        elif self._world.two_way and item.state == "live" and item.edited_there:
+        elif item.state == "live" and self._is_edited_there(item):
             self._operations.append(Detach(item, path))
         elif item.state == "live":
             self._operations.append(Upload(item, path, entry))
@@ -285,7 +287,8 @@ class _Planner:
                 self._compare(path, there.item_id, self._dirt.inside.get(path, ()), (), ())
             else:
                 self._waiting.add(path)
-                self._postponed = self._postponed or there.item_id not in self._gone
+                if there.item_id not in self._gone:
+                    self._postponed.add(path)
             return
         self._ensure(parent, path)
         made = self._new_item(parent, entry)
@@ -398,15 +401,38 @@ class _Planner:
         return (there.remote_size, there.modified_ms) == (entry.size, entry.mtime_ns // 1_000_000)
 
     def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
-        # In a folder that could not be looked into may be what is missed.
-        # What is on neither side stands in nobody's way while the folder waits for that name.
-        hidden = (self._postponed and item.state == "live") or self._is_busy(item)
+        # What is on neither side stands in nobody's way, and what stands in the folder's own is not deleted (`_drop`).
+        missed = item.state == "live" and self._may_be_in_what_waits(item) and not self._stands_in_the_way(path)
+        hidden = missed or self._is_busy(item)
         may = not hidden and (certain or self._world.quiet(path, None))
         self._unsure = self._unsure or (may and self._world.blind)
         if not may or self._world.blind:
             self._waiting.add(path)
             return False
         return True
+
+    def _may_be_in_what_waits(self, item: Item) -> bool:
+        """Whether it, or something in it, is in a folder that has no item yet because it has to make way first."""
+        if not self._postponed:
+            return False
+        under = self._dirt.under.get(item.item_id, ())
+        return item.file_id in self._in_what_waits or any(map(self._may_be_in_what_waits, under))
+
+    @cached_property
+    def _in_what_waits(self) -> set[int]:
+        """File ids; 0 where there are none, and where items have none."""
+        found = {0}
+        for folder, entries in self._dirt.inside.items():
+            if any(f"{folder}/".startswith(f"{path}/") for path in self._postponed):
+                found.update(entry.file_id for entry in entries)
+        return found
+
+    def _stands_in_the_way(self, path: str) -> bool:
+        """Whether a folder waits for this very name."""
+        return name_key(path) in map(name_key, self._postponed)
+
+    def _is_edited_there(self, item: Item) -> bool:
+        return self._world.two_way and item.edited_there
 
     def _is_busy(self, item: Item) -> bool:
         """Whether bytes of it, or of what is in it, are on their way."""
@@ -416,7 +442,9 @@ class _Planner:
         return item.item_id in self._world.busy or any(map(self._is_busy, below))
 
     def _drop(self, path: str, item: Item) -> list[Operation]:
-        if item.state == "live" and (item.item_id in self._dirt.staying or (self._world.two_way and item.edited_there)):
+        has_news = item.item_id in self._dirt.staying or self._is_edited_there(item)
+        moved = self._stands_in_the_way(path) and self._may_be_in_what_waits(item)
+        if item.state == "live" and (has_news or moved):
             kept: list[Operation] = [Detach(item, path)]
             for below in self._dirt.under.get(item.item_id, ()):
                 if below.item_id not in self._now:

@@ -348,9 +348,7 @@ class RootSync:
                 allowed_deletes=self._allowed_deletes,
             )
             self._take_touched()
-            if moved:
-                # What others wrote in it lately was told of by its old path, or is yet to be.
-                self._full, self._astray_until = True, self._clock.monotonic() + ASTRAY
+            self._look_everywhere(moved)
         await self._conclude()
 
     async def _read_log(self) -> None:
@@ -389,12 +387,19 @@ class RootSync:
             self._scan_at = now + (RESCAN_BLIND if blind else RESCAN)
         else:
             self._full |= looked.rules or looked.unsure or (looked.astray and now < self._astray_until)
+        self._look_everywhere(looked.moved)
         if following is not None and looked.behind:
             self._pull_at = 0.0
         if following is not None and looked.acted:
             following.soon()
             self._at_work_until = now + AT_WORK
         self._take_touched()
+
+    def _look_everywhere(self, moved: bool) -> None:
+        """Where a folder of this disk was moved: what was written in it lately was told of by its old path, or is yet
+        to be, and what waited for it has that path, too."""
+        if moved:
+            self._full, self._astray_until = True, self._clock.monotonic() + ASTRAY
 
     def _take_touched(self) -> None:
         for half in (self._sending, self._following):

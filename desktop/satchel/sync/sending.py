@@ -35,13 +35,14 @@ class Looked:
     """What a look at the disk led to. `acted` tells that something had to be done, or has to wait; `rules` that other
     names may be ignored than at the last full look; `astray` that a folder to look at was not there; `unsure` that only
     a full look can tell what became of something; `behind` that the service refused something, so that its log may have
-    news."""
+    news; `moved` that a folder of this disk was renamed to make way."""
 
     acted: bool
     rules: bool
     astray: bool
     unsure: bool
     behind: bool
+    moved: bool
 
 
 class Sending:
@@ -145,7 +146,7 @@ class Sending:
             if (folders is None or _above(path) in folders) and path not in planned:
                 self.failures.clear(path)
         self.acting = False
-        return Looked(acts, rules, seen.astray, made.unsure, outcome.behind)
+        return Looked(acts, rules, seen.astray, made.unsure, outcome.behind, outcome.moved)
 
     async def tidy(self) -> None:
         """Once all is in step: what an earlier run left unfinished is wanted no more."""

@@ -804,7 +804,7 @@ def test_a_detour_that_was_cut_off_is_taken_back_where_the_names_are_as_before(b
     anna.disk.write("a", "one")
     both.settle()
     item = bob.journal.tree(ROOT).by_node(both.remote.node("a").node_id)
-    both.remote.rename("a", to=f".satchel-{item.item_id}")
+    both.remote.rename("a", to=f".satchel-{item.item_id}-a")
     assert both.settle() == {"a": b"one"}
 
 
@@ -812,13 +812,13 @@ def test_nobody_follows_another_computer_on_its_detour(both):
     anna, bob = both
     anna.disk.write("a", "one")
     both.settle()
-    both.remote.rename("a", to=f".satchel-{'f' * 32}")
+    both.remote.rename("a", to=f".satchel-{'f' * 32}-a")
     bob.disk.write("a", "bob's edit")
     for _ in range(2):
         assert bob.run().state == "in_step"
         assert bob.disk.files() == {"a": b"bob's edit"}
-    assert both.remote.tree() == {f".satchel-{'f' * 32}": b"bob's edit"}
-    both.remote.rename(f".satchel-{'f' * 32}", to="b")
+    assert both.remote.tree() == {f".satchel-{'f' * 32}-a": b"bob's edit"}
+    both.remote.rename(f".satchel-{'f' * 32}-a", to="b")
     assert both.settle() == {"b": b"bob's edit"}
 
 
@@ -827,13 +827,13 @@ def test_who_stays_during_a_detour_makes_way_for_what_gets_the_name(both):
     anna.disk.write("a", "one")
     anna.disk.write("b", "two")
     both.settle()
-    both.remote.rename("a", to=f".satchel-{'f' * 32}")
+    both.remote.rename("a", to=f".satchel-{'f' * 32}-a")
     bob.run()
     assert set(bob.disk.files()) == {"a", "b"}
     both.remote.rename("b", to="a")
     bob.run()
     assert bob.disk.files()["a"] == b"two"
-    both.remote.rename(f".satchel-{'f' * 32}", to="b")
+    both.remote.rename(f".satchel-{'f' * 32}-a", to="b")
     assert both.settle() == {"a": b"two", "b": b"one"}
 
 
