@@ -157,7 +157,7 @@ class _Order:
                 makes[operation.item.item_id] = relocates[operation.item.item_id] = index
             elif isinstance(operation, Move | Settle | MoveHere):
                 relocates[operation.item.item_id] = index
-            elif isinstance(operation, Trash | Forget | TrashHere):
+            elif isinstance(operation, Trash | Forget | TrashHere | Detach):
                 drops[operation.item.item_id] = index
         return makes, relocates, drops
 
