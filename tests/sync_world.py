@@ -215,7 +215,7 @@ class FakeDisk:
             raise LocalFileError("The folder is gone", path=path)
         before = set(_inside(self.nodes, path))
         listing = self.list(path)
-        if listing is None or listing.entries or listing.held:
+        if listing is None or ((listing.entries or listing.held) and not self.ignored(path, "folder")):
             return False
         kept = self._fresh_trash(path.rpartition("/")[2])
         self._rename(path, kept)

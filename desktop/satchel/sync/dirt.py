@@ -55,15 +55,24 @@ def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
     wanted: dict[str, list[Item]] = {}
     for (_, key), one in dirt.wanted.items():
         wanted.setdefault(key, []).append(one)
-    by_file_id: dict[int, Item] = {item.file_id: item for item in _vanished_files(dirt) if item.file_id}
+    by_file_id = by_file_ids(_vanished_files(dirt))
     for path, entry in _appeared_files(dirt):
-        item = by_file_id.get(entry.file_id)
-        if item is not None and not same_stamp(item, entry) and digest_decides(item, entry):
+        owners = by_file_id.get(entry.file_id, ())
+        if any((len(owners) > 1 or not same_stamp(item, entry)) and digest_decides(item, entry) for item in owners):
             paths.add(path)
         # By its name alone: a few too many cost no more than their reading.
         if any(one.sha256 and one.remote_size == entry.size for one in wanted.get(name_key(entry.name), ())):
             paths.add(path)
     return sorted(paths)
+
+
+def by_file_ids(items: Iterable[Item]) -> dict[int, list[Item]]:
+    """Mostly one each: a file that was deleted unseen may have left its id to another that was deleted later."""
+    found: dict[int, list[Item]] = {}
+    for item in items:
+        if item.file_id:
+            found.setdefault(item.file_id, []).append(item)
+    return found
 
 
 def digest_decides(item: Item, entry: Entry) -> bool:

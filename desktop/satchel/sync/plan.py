@@ -12,9 +12,9 @@ part into operations. Every rule lives here, and the same dirt, digests and ids 
    accents are written is the same name, renamed. Only files that took each other's names, in a circle, keep their nodes
    (file ids, sizes and times all agree).
 2. Only names that vanished and names that appeared are asked who they are. They are one file when file id, size and
-   time all agree; when only the file id agrees, the digest decides, because inodes are used again at once. Folders are
-   one when the file id agrees and they share a name with the same identity, or are both empty. A folder is matched
-   before what is in it, so that moving it is one operation.
+   time all agree; when only the file id agrees, or several were known by it, the digest decides, because inodes are
+   used again at once. Folders are one when the file id agrees and they share a name with the same identity, or are both
+   empty. A folder is matched before what is in it, so that moving it is one operation.
 3. What appeared and is nobody's is made or uploaded; what vanished and went nowhere is moved to the trash, once it has
    been missing for a moment and all places where it may be were looked at. What is not quiet is left for the next plan
    (`waiting`).
@@ -50,7 +50,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import Dirt, agreed, digest_decides, join, same_spelling, same_stamp, stamped
+from .dirt import Dirt, agreed, by_file_ids, digest_decides, join, same_spelling, same_stamp, stamped
 from .operations import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Trash, Upload
 from .order import Step, order
 from .rules import is_mass_delete
@@ -320,16 +320,17 @@ class _Planner:
         self._compare(path, item.item_id, entries.values(), vanished, changed)
 
     def _match_files(self) -> None:
-        files = [item for item in self._all_gone() if item.kind == "file"]
-        by_file_id = {item.file_id: item for item in files if item.file_id}
+        by_file_id = by_file_ids(item for item in self._all_gone() if item.kind == "file")
         left = []
         for path, parent, entry in self._new_files:
-            item = by_file_id.get(entry.file_id)
-            same = item is not None and (same_stamp(item, entry) or self._same_content(path, item, entry))
-            if item is None or not same or item.item_id in self._world.busy:
+            owners = by_file_id.get(entry.file_id, [])
+            item = next((one for one in owners if self._same_content(path, one, entry)), None)
+            if item is None and len(owners) == 1 and same_stamp(owners[0], entry):
+                item = owners[0]
+            if item is None or item.item_id in self._world.busy:
                 left.append((path, parent, entry))
                 continue
-            del by_file_id[entry.file_id]
+            owners.remove(item)
             self._move(path, parent, entry, item)
         self._new_files = left
 

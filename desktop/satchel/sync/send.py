@@ -61,9 +61,15 @@ async def _go_on(side: Side, operation: Upload, error: RefusedError) -> bool:
     if error.kind in ("name-taken", "revision-conflict") and isinstance(error.current, Node):
         return await rebase(side, operation, error.current)
     if error.kind == "id-taken" and operation.item.state == "intended":
-        await side.blocking(lambda: side.tree.put(replace(operation.item, node_id=side.new_id())))
+        await side.blocking(lambda: _take_another_id(side, operation.item.item_id))
         return True
     return False
+
+
+def _take_another_id(side: Side, item_id: str) -> None:
+    item = side.tree.get(item_id)
+    if item is not None and item.state == "intended":  # else the log has told meanwhile that it is there
+        side.tree.put(replace(item, node_id=side.new_id()))
 
 
 def _record(side: Side, operation: Upload, node: Node) -> bool:

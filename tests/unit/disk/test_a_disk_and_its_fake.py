@@ -280,6 +280,14 @@ def test_a_folder_goes_to_the_trash_when_only_what_is_ignored_is_left(world: Wor
     assert world.trashed() == ["litter"]
 
 
+def test_an_ignored_folder_goes_to_the_trash_with_all_that_is_in_it(world: World) -> None:
+    world.write(".satchelignore", "a\n")
+    world.write("a/f", "mine")
+    world.disk.list("")
+    assert world.disk.trash_folder("a")
+    assert world.trashed() == ["mine"]
+
+
 def gone_by(how: str, world: World) -> None:
     """The folder `a`, in which there is nothing but what is ignored."""
     match how:

@@ -47,6 +47,17 @@ def test_uploads_survive_a_new_start(journal, path):
     again.close()
 
 
+def test_what_has_reached_the_disk_is_in_the_file_that_a_power_cut_leaves(journal, path, tmp_path):
+    journal.settings.set("early", "1")
+    journal.reach_the_disk()
+    journal.settings.set("late", "2")
+    left = tmp_path / "left.db"
+    left.write_bytes(path.read_bytes())  # the log beside it may be gone
+    again = Journal(left)
+    assert (again.settings.get("early"), again.settings.get("late")) == ("1", None)
+    again.close()
+
+
 def test_an_upload_that_is_done_or_removed_leaves_no_parts(journal):
     journal.uploads.add([upload("a"), upload("b")])
     journal.uploads.part_done("a" * 32, 1, "crc", 1)

@@ -57,6 +57,16 @@ def test_what_is_left_out_goes_from_this_computer_only(films):
     assert bob.sync.status().left_out == ("films",)
 
 
+def test_a_power_cut_cannot_take_the_choice_back(films, monkeypatch):
+    """Else what is left out would be missed, maybe under the name it had before."""
+    _, bob = films
+    done, trash, reach = [], bob.disk.trash, bob.journal.reach_the_disk
+    monkeypatch.setattr(bob.journal, "reach_the_disk", lambda: (done.append("journal"), reach()))
+    bob.disk.trash = lambda *asked: (done.append("trash"), trash(*asked))
+    leave_out(bob, "note.txt")
+    assert done == ["journal", "trash"]
+
+
 def test_it_comes_back_as_it_is_by_then(films):
     anna, bob = films
     leave_out(bob, "films")

@@ -1,0 +1,317 @@
+"""What took the scenarios of `tests/sim` thousands of seeds to find, each told as short as it can be."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from satchel.core.errors import PlaceTakenError, RefusedError
+from satchel.core.model import Node, Revision
+from satchel.core.names import name_key
+from satchel.disk import Hints
+from satchel.journal import Item
+from satchel.sync.carry import put_in_place
+from satchel.sync.operations import Detach, Fetch, Trash
+from satchel.sync.order import order
+from two_way_world import ROOT, Together
+
+ELSEWHERE = f".satchel-{'f' * 32}-"
+"""What a detour of a computer that is not here begins with."""
+
+
+@pytest.fixture
+def both():
+    return Together("anna", "bob")
+
+
+def exchange(disk, one, other):
+    disk.rename(one, "between")
+    disk.rename(other, one)
+    disk.rename("between", other)
+
+
+def item_of(computer, path):
+    return computer.journal.tree(ROOT).by_node(computer.remote.node(path).node_id)
+
+
+# -- detours ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_detour_that_was_cut_off_is_ended_though_the_file_is_gone_here_and_was_edited_there(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    item = item_of(bob, "a")
+    temporary = f".satchel-{item.item_id}-a"
+    both.remote.rename("a", to=temporary)
+    bob.journal.tree(ROOT).put(replace(item, name=temporary, remote_name=temporary))
+    bob.disk.delete("a")
+    anna.disk.write("a", "anna's edit")
+    anna.run()
+    assert both.settle() == {"a": b"anna's edit"}
+
+
+def test_a_name_that_was_taken_during_a_detour_stays_with_its_new_owner(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    both.remote.rename("a", to=f".satchel-{item_of(bob, 'a').item_id}-a")
+    anna.run()
+    anna.disk.delete("a")
+    anna.disk.write("b", "two")
+    anna.run()
+    both.remote.rename("b", to="a")
+    tree = both.settle()
+    assert tree["a"] == b"two"
+    assert not [path for path in tree if ".satchel-" in path]
+
+
+def test_a_temporary_name_is_on_no_disk_whoever_has_the_name_by_now():
+    anna, bob, carl = together = Together("anna", "bob", "carl")
+    anna.disk.write("a", "one")
+    anna.disk.write("b", "two")
+    for computer in (anna, bob):
+        computer.run()
+    together.remote.rename("a", to=f"{ELSEWHERE}a")
+    bob.run()
+    together.remote.rename("b", to="a")
+    for computer in (bob, carl):
+        computer.run()
+        assert computer.disk.files() == {"a": b"two", "a (2)": b"one"}
+    together.remote.rename(f"{ELSEWHERE}a", to="c")
+    assert together.settle() == {"a": b"two", "c": b"one"}
+
+
+def test_a_folder_on_a_detour_is_left_out_all_the_same(both):
+    anna, bob = both
+    anna.disk.write("films/a.mp4", "one")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("films"))
+    both.remote.rename("films", to=f"{ELSEWHERE}films")
+    assert bob.run().state == "in_step"
+    assert bob.local() == {}
+
+
+# -- making way -------------------------------------------------------------------------------------------------------
+
+
+def test_what_waited_for_a_folder_that_made_way_goes_on_at_once(both):
+    anna, bob = both
+    for path in ("e/x", "e/a"):
+        anna.disk.mkdirs(path)
+    both.settle()
+    both.remote.drop(both.remote.node("e").node_id)
+    anna.run()
+    anna.disk.write("e", "a file now")
+    anna.run()
+    bob.disk.mkdirs("e/y")
+    bob.disk.write("e/x/f", "new")
+    bob.disk.rename("e/x", "e/y/x")
+    bob.sync._watch = SimpleNamespace(problem=None, take=Hints)  # else all is looked at anyway
+    assert bob.run().state == "in_step"
+    assert bob.local() == both.remote.tree()
+    copy = "e (conflicted copy of bob, 2023-11-14)"
+    assert both.settle() == {
+        "e": b"a file now",
+        copy: None,
+        f"{copy}/y": None,
+        f"{copy}/y/x": None,
+        f"{copy}/y/x/f": b"new",
+    }
+
+
+def test_a_folder_makes_way_where_it_is_by_now(both):
+    anna, bob = both
+    anna.disk.mkdirs("b/z")
+    anna.disk.write("d.txt", "three")
+    both.settle()
+    both.remote.drop(both.remote.node("b/z").node_id)
+    anna.run()
+    anna.disk.write("b/z", "a file now")
+    anna.run()
+    bob.disk.write("b/z/e/B", "five")
+    exchange(bob.disk, "b", "d.txt")
+    tree = both.settle()
+    assert sorted(content for content in tree.values() if content) == [b"a file now", b"five", b"three"]
+    assert tree["b"] == b"three"
+    assert tree["d.txt/z"] == b"a file now"
+
+
+def test_what_is_ignored_makes_way_though_its_name_differs_in_capitals(both):
+    """The disk takes the two names for one, and the rules of an ignore file do not."""
+    anna, bob = both
+    both.settle()
+    disk, free = bob.disk, bob.disk._check_free
+
+    def check_free(path):
+        free(path)
+        if any(name_key(path) == name_key(one) for one in disk.nodes):
+            raise PlaceTakenError("There is something else of this name", path=path)
+
+    disk._check_free = check_free
+    stat = disk.stat
+    disk.stat = lambda path: stat(next((one for one in disk.nodes if name_key(one) == name_key(path)), path))
+    disk.write(".satchelignore", "/y\n")
+    disk.write("y", "bob's own")
+    bob.run()
+    anna.disk.write("Y", "anna's")
+    for _ in range(3):
+        for computer in both:
+            computer.run()
+    assert bob.disk.files()["Y"] == b"anna's"
+    assert b"bob's own" in bob.disk.files().values()
+    assert bob.sync.status().held == ()
+
+
+# -- who is who -------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_took_a_name_in_another_spelling_is_another_file(both):
+    anna, bob = both
+    composed, apart = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
+    for name, content in ((composed, "one"), ("b", "two")):
+        anna.disk.write(name, content, mtime_ns=1_600_000_000_000_000_000)
+    both.settle()
+    bob.disk.delete(composed)
+    bob.disk.rename("b", apart)
+    bob.run()
+    assert both.remote.tree() == {composed: b"two"}
+    anna.run()
+    assert anna.disk.files() == {composed: b"two"}
+
+
+def test_a_file_that_came_does_not_take_a_name_that_is_another_items_in_another_spelling(both):
+    anna, _ = both
+    anna.run()
+    composed, apart = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
+    side = anna.sync._side
+    tree = side.tree
+    tree.put(Item("1" * 32, "", apart, "file", "1" * 32, side.top, "other", size=1, dirty=True))
+    coming = Item("2" * 32, "away", "2" * 32, "file", "2" * 32, side.top, composed, revision_id="r", dirty=True)
+    tree.put(coming)
+    partial = anna.disk.partial("r")
+    anna.disk.fill(partial, "one", 1)
+    node = Node(coming.node_id, side.top, composed, "file", 0, Revision("r", 3, 1, None, True))
+    assert not put_in_place(side, Fetch(replace(coming, parent_item="", name=composed), composed), node, partial)
+
+
+def test_of_two_files_that_were_known_by_one_id_the_content_tells_which_it_is(both):
+    """The first was deleted unseen, and what came then got its inode."""
+    anna, bob = both
+    for name, content in (("e", "one"), ("x", "two")):
+        anna.disk.write(name, content, mtime_ns=1_600_000_000_000_000_000)
+    both.settle()
+    tree, nodes = bob.journal.tree(ROOT), {name: both.remote.node(name).node_id for name in "ex"}
+    bob.disk.delete("e")
+    for first in "ex":  # whichever was noted first
+        tree.put(replace(tree.by_node(nodes[first]), file_id=bob.disk.nodes["x"].number))
+    bob.disk.rename("x", "b")
+    assert both.settle() == {"b": b"two"}
+    assert both.remote.node("b").node_id == nodes["x"]
+
+
+def test_what_the_log_told_meanwhile_is_not_sent_under_another_id(both):
+    """It was sent twice, and the second time was refused because it is there."""
+    _, bob = both
+    both.settle()
+    bob.disk.write("a", "one")
+    bob.clock.time += 60
+    upload = bob.uploads.upload
+
+    async def again(request):
+        # The first time was just before a power cut, and nobody here knows of it.
+        bob.uploads.upload = upload
+        await upload(request)
+        [item] = tree.descendants("")
+        tree.put(replace(item, sent=""))
+        bob.sync.remote_changed()
+        await bob.sync._turn()
+        raise RefusedError("id-taken", "There is a node with this id")
+
+    bob.uploads.upload, tree = again, bob.journal.tree(ROOT)
+    assert both.settle() == {"a": b"one"}
+    assert len(both.remote.nodes) == 3
+
+
+# -- waiting for each other -------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_file_does_not_wait_for_the_new_folder_that_wants_its_name(both):
+    anna, bob = both
+    anna.disk.write("A", "one")
+    anna.disk.write("x", "two")
+    both.settle()
+    bob.disk.delete("A")
+    bob.disk.mkdirs("a")
+    exchange(anna.disk, "A", "x")
+    anna.run()
+    tree = both.settle()
+    assert tree["A"] == b"two"
+    assert [name_key(path) for path in tree if tree[path] is None] == ["a (conflicted copy of bob, 2023-11-14)"]
+
+
+def test_nor_does_one_that_was_edited_there_or_a_folder_with_news(both):
+    anna, bob = both
+    anna.disk.write("d.txt", "one")
+    anna.disk.write("e", "two")
+    anna.disk.write("z/d.txt", "three")
+    both.settle()
+    for path in ("d.txt", "e", "z"):
+        bob.disk.delete(path)
+    bob.disk.mkdirs("e")
+    bob.disk.write("d.txt", "bob's")
+    exchange(anna.disk, "d.txt", "e")
+    anna.run()
+    anna.disk.write("d.txt", "anna's")
+    anna.disk.write("z/a", "new")
+    anna.run()
+    tree = both.settle()
+    assert {b"anna's", b"bob's", b"new"} <= set(tree.values())
+    assert tree["z/a"] == b"new"
+
+
+def test_a_file_in_the_folder_that_wants_its_name_is_brought_anew(both):
+    anna, bob = both
+    anna.disk.write("A", "one")
+    anna.disk.write("x", "two")
+    both.settle()
+    bob.disk.rename("A", "between")
+    bob.disk.mkdirs("a")
+    bob.disk.rename("between", "a/A")
+    exchange(anna.disk, "A", "x")
+    anna.run()
+    tree = both.settle()
+    assert tree["A"] == b"two"
+    assert b"one" in tree.values()
+
+
+def test_a_folder_loses_its_place_only_after_what_lies_in_it():
+    """Else that would have a place in nothing, if what becomes of it is refused."""
+    folder = Item("e", "", "e", "folder", "e", "top", "e", file_id=1)
+    file = Item("z", "e", "z", "file", "z", "e", "z", file_id=2)
+    steps = order([Detach(folder, "e"), Trash(file, "e/z")], {"e": folder, "z": file})
+    assert [type(step.operation) for step in steps] == [Trash, Detach]
+    assert steps[1].after == {0}
+    assert order([Detach(folder, "e"), Trash(file, "e/z")], {"e": folder, "z": file}, {"z"}) == ()
+
+
+def test_a_folder_that_was_made_though_it_is_left_out_and_is_gone_again_is_made_again(both):
+    anna, bob = both
+    anna.disk.mkdirs("x/e")
+    for name in "fg":
+        anna.disk.write(name, f"content {name}")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("x"))
+    bob.run()
+    both.remote.rename("f", to="x/e/f")
+    bob.run()
+    assert "x/e/f" in bob.disk.nodes  # what is here goes where its node goes
+    bob.disk.delete("x/e")
+    both.remote.rename("g", to="x/e/g")
+    assert bob.run().state == "in_step"
+    assert bob.disk.files() == {"x/e/g": b"content g"}
+    assert both.remote.tree()["x/e/f"] == b"content f"
