@@ -252,14 +252,13 @@ class SimDisk:
         self._step()
         self._file(path)
         where = self.nodes.spelled(path)
+        folder = self.nodes[_above(path)] if _above(path) else None
         inode = self.nodes.pop(path)
         self.trashed.append((self._now_ns(), where, inode))
         self._changed(path)
         self._step()
         if not _is(inode, planned):
-            self.trashed.pop()
-            self.nodes[self._free_name(where)] = inode
-            self._changed(path)
+            self._put_back(folder, where, inode)
             raise FileChangedError("The file changed meanwhile", "It is looked at again.", path=path)
 
     def trash_folder(self, path: str) -> bool:
@@ -375,6 +374,17 @@ class SimDisk:
     def _changed(self, path: str) -> None:
         self.engine_changes += 1
         self.touched(_above(path))
+
+    def _put_back(self, folder: Inode | None, where: str, inode: Inode) -> None:
+        """Out of the trash, into the folder that it was in, wherever that is by now; where there is none it stays."""
+        now = "" if folder is None else next((path for path, one in self.nodes.items() if one is folder), None)
+        if now is None:
+            return
+        self.trashed.pop()
+        name = where.rpartition("/")[2]
+        back = self._free_name(f"{now}/{name}" if now else name)
+        self.nodes[back] = inode
+        self._changed(back)
 
     def _is_folder(self, path: str) -> bool:
         return not path or (path in self.nodes and self.nodes[path].kind == "folder")

@@ -53,6 +53,17 @@ def test_what_changes_between_look_and_trash_is_put_back():
     assert one.trashed == []
 
 
+def test_what_is_put_back_is_in_its_folder_wherever_that_is_by_now():
+    found = disk()
+    found.write("f/a", b"one")
+    planned = found.stat("f/a")
+    steps = iter([lambda: found.write("f/a", b"saved"), lambda: found.rename("f", "g")])
+    found.between = lambda: next(steps, lambda: None)()
+    with pytest.raises(FileChangedError):
+        found.trash("f/a", planned)
+    assert found.tree() == {"g": None, "g/a": b"saved"}
+
+
 def test_what_takes_the_place_meanwhile_is_not_replaced():
     one = disk()
     partial = one.partial("p")

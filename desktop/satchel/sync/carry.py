@@ -87,9 +87,13 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
 def beside(side: Side, path: str, place: str) -> str:
     """Rename what stands at `path` to a conflicted copy of what gets its `place`; where it is then."""
     above, _, name = place.rpartition("/")
-    return _to_a_free_place(
-        lambda free: side.disk.move(path, free), lambda number: join(above, side.conflicted(name, number))
-    )
+
+    def rename(free: str) -> None:
+        if side.tree.find(free) is not None:  # it has just left the place, and the journal has not heard of that
+            raise PlaceTakenError("Something else had this name a moment ago", path=free)
+        side.disk.move(path, free)
+
+    return _to_a_free_place(rename, lambda number: join(above, side.conflicted(name, number)))
 
 
 def recover(side: Side) -> None:
@@ -190,7 +194,7 @@ def _bring_back(disk: Disk, key: str, name: str) -> str:
     )
 
 
-def _to_a_free_place(rename: Callable[[str], Entry], nth: Callable[[int], str]) -> str:
+def _to_a_free_place(rename: Callable[[str], object], nth: Callable[[int], str]) -> str:
     number = 1
     while True:
         try:

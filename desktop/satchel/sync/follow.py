@@ -232,9 +232,13 @@ class _Follower:
     def _can_go(self, item: Item) -> bool:
         for below in self._news.under.get(item.item_id, ()):
             moves_out = below.item_id in self._coming and self._goal(below) != below.parent_item
-            if below.item_id not in self._going and not moves_out:
+            if below.item_id not in self._going and not moves_out and not self._goes_along(below):
                 return False
         return True
+
+    def _goes_along(self, item: Item) -> bool:
+        """What was to be made online and is ignored by now is nobody's, as all that is ignored."""
+        return item.state == "intended" and item.item_id not in self._world.busy and self._ignored(item)
 
     def _in_place(self, item: Item) -> bool:
         if not item.here or item.parent_item != self._goal(item):
@@ -284,9 +288,16 @@ class _Follower:
         path = self._path_here(item)
         if item.item_id in self._going:
             # What is ignored and was changed goes with its folder, as what was never online does.
-            return [Forget(item, path) if self._changed(item) else TrashHere(item, path)]
+            along = [below for below in self._below(item) if self._goes_along(below)]
+            forgotten = [Forget(below, self._path_here(below)) for below in along]
+            return [*forgotten, Forget(item, path) if self._changed(item) else TrashHere(item, path)]
         self._waiting.add(path)
         return []
+
+    def _below(self, folder: Item) -> Iterator[Item]:
+        for item in self._news.under.get(folder.item_id, ()):
+            yield from self._below(item)
+            yield item
 
     def _path_here(self, item: Item) -> str:
         path = item.name if item.here else item.remote_name

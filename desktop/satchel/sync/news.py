@@ -18,7 +18,7 @@ from satchel.journal.tree import AWAY, TOP
 
 from .dirt import join, lasting_name, same_spelling, same_stamp
 from .follow import News
-from .observe import digests
+from .observe import digests, is_gone
 from .plan import detached
 from .remote import Side
 from .rules import admit
@@ -54,7 +54,7 @@ def _is_gone_unseen(disk: Disk, tree: Tree, item: Item) -> bool:
     if path is None or not disk.ignored(path, item.kind):
         return False
     with contextlib.suppress(LocalFileError):
-        return disk.stat(path) is None
+        return is_gone(disk, path, item.kind)
     return False
 
 

@@ -141,7 +141,9 @@ class _Look:
             path = join(folder, stamp.name)
             if not self.seen.stays(self._disk, path, stamp.kind):
                 vanished.append(stamp)
-            elif self._top is not None and self._disk.ignored(path, stamp.kind) and self._disk.stat(path) is None:
+            elif (
+                self._top is not None and self._disk.ignored(path, stamp.kind) and is_gone(self._disk, path, stamp.kind)
+            ):
                 self._miss(stamp)
         return vanished
 
@@ -223,6 +225,7 @@ class _Look:
             self.seen.dirt.wanted[node_id, name_key(entry.name)] = item
             if item.kind == entry.kind == "folder" and not item.here:
                 path = join(folder, entry.name)
+                self._walk_gone(item)
                 self._want(item.node_id, path, self.seen.dirt.inside.get(path, ()))
 
     def _stays(self, folder: Item) -> bool:
@@ -271,6 +274,12 @@ class _Look:
     def _is_folder(self, folder: str) -> bool:
         item = self._tree.find(folder)
         return item is not None and item.kind == "folder"
+
+
+def is_gone(disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
+    """Whether there is nothing of this kind any more, be it in a listing or not."""
+    found = disk.stat(path)
+    return found is None or found.kind != kind
 
 
 def still_held(disk: Disk, before: dict[str, tuple[Held, ...]], seen: Observation) -> dict[str, tuple[Held, ...]]:

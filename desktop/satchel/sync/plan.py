@@ -284,7 +284,8 @@ class _Planner:
         if there is not None:
             if there.kind == "folder" and not there.here:
                 self._adopt(replace(there, parent_item=parent, name=entry.name, file_id=entry.file_id), path)
-                self._compare(path, there.item_id, self._dirt.inside.get(path, ()), (), ())
+                # Something is known to be in it after a power cut in the middle of a detour.
+                self._enter_moved(path, there)
             else:
                 self._waiting.add(path)
                 if there.item_id not in self._gone:

@@ -14,10 +14,13 @@ from satchel.core.model import Node, Revision
 from satchel.core.names import name_key
 from satchel.disk import Hints
 from satchel.journal import Item
-from satchel.sync.carry import put_in_place
+from satchel.journal.tree import AWAY
+from satchel.sync.carry import beside, put_in_place
 from satchel.sync.operations import Detach, Fetch, Trash
 from satchel.sync.order import order
 from two_way_world import ROOT, Together
+
+COPY = "(conflicted copy of bob, 2023-11-14)"
 
 ELSEWHERE = f".satchel-{'f' * 32}-"
 """What a detour of a computer that is not here begins with."""
@@ -114,7 +117,7 @@ def test_what_waited_for_a_folder_that_made_way_goes_on_at_once(both):
     bob.sync._watch = SimpleNamespace(problem=None, take=Hints)  # else all is looked at anyway
     assert bob.run().state == "in_step"
     assert bob.local() == both.remote.tree()
-    copy = "e (conflicted copy of bob, 2023-11-14)"
+    copy = f"e {COPY}"
     assert both.settle() == {
         "e": b"a file now",
         copy: None,
@@ -251,7 +254,7 @@ def test_a_deleted_file_does_not_wait_for_the_new_folder_that_wants_its_name(bot
     anna.run()
     tree = both.settle()
     assert tree["A"] == b"two"
-    assert [name_key(path) for path in tree if tree[path] is None] == ["a (conflicted copy of bob, 2023-11-14)"]
+    assert [name_key(path) for path in tree if tree[path] is None] == [f"a {COPY}"]
 
 
 def test_nor_does_one_that_was_edited_there_or_a_folder_with_news(both):
@@ -315,3 +318,65 @@ def test_a_folder_that_was_made_though_it_is_left_out_and_is_gone_again_is_made_
     assert bob.run().state == "in_step"
     assert bob.disk.files() == {"x/e/g": b"content g"}
     assert both.remote.tree()["x/e/f"] == b"content f"
+
+
+def test_a_file_in_the_place_of_a_left_out_folder_makes_way_for_what_goes_there(both):
+    anna, bob = both
+    anna.disk.mkdirs("x/e")
+    for name in "fg":
+        anna.disk.write(name, f"content {name}")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("x"))
+    bob.run()
+    both.remote.rename("f", to="x/e/f")
+    bob.run()
+    bob.disk.delete("x/e")
+    bob.disk.write("x/e", "bob's own")
+    both.remote.rename("g", to="x/e/g")
+    assert bob.run().state == "in_step"
+    assert bob.disk.files()["x/e/g"] == b"content g"
+    assert b"bob's own" in bob.disk.files().values()
+
+
+# -- what is known of what is not there -------------------------------------------------------------------------------
+
+
+def test_a_folder_that_came_back_from_a_detour_before_a_power_cut_is_what_it_was(both, caplog):
+    anna, bob = both
+    anna.disk.write("f/a", "one")
+    anna.disk.write("f/g/b", "two")
+    both.settle()
+    folder, sent = item_of(bob, "f"), both.remote.uploads
+    bob.journal.tree(ROOT).put(replace(folder, parent_item=AWAY, name=folder.item_id, dirty=True))
+    bob.disk.write("f/g/c", "new")
+    assert both.settle() == {"f": None, "f/a": b"one", "f/g": None, "f/g/b": b"two", "f/g/c": b"new"}
+    assert both.remote.uploads == sent + 1
+    assert [one.message for one in caplog.records if one.name.startswith("satchel.journal")] == []
+
+
+def test_a_name_that_the_journal_has_for_something_else_is_not_free(both):
+    _, bob = both
+    bob.disk.write(f"X {COPY}", "moved away in a moment")
+    bob.run()
+    bob.disk.delete(f"X {COPY}")
+    bob.disk.mkdirs("X")
+    assert beside(bob.sync._side, "X", "X") == "X (conflicted copy of bob, 2023-11-14, 2)"
+
+
+def test_what_was_to_be_sent_and_is_ignored_by_now_goes_with_its_folder(both):
+    anna, bob = both
+    anna.disk.mkdirs("f/g")
+    both.settle()
+    bob.disk.write("f/g/y", "bob's")
+
+    async def refuse(_request):
+        raise RefusedError("quota", "The account is full")
+
+    upload, bob.uploads.upload = bob.uploads.upload, refuse
+    bob.run()
+    bob.uploads.upload = upload
+    bob.disk.write(".satchelignore", "y\n")
+    both.remote.drop(both.remote.node("f").node_id)
+    assert bob.run().state == "in_step"
+    assert set(bob.local()) == {".satchelignore"}
+    assert b"bob's" in bob.disk.trashed()
