@@ -57,8 +57,8 @@ def test_what_is_put_back_is_in_its_folder_wherever_that_is_by_now():
     found = disk()
     found.write("f/a", b"one")
     planned = found.stat("f/a")
-    steps = iter([lambda: found.write("f/a", b"saved"), lambda: found.rename("f", "g")])
-    found.between = lambda: next(steps, lambda: None)()
+    meanwhile = [lambda: found.rename("f", "g"), lambda: found.write("f/a", b"saved")]
+    found.between = lambda: meanwhile and meanwhile.pop()()
     with pytest.raises(FileChangedError):
         found.trash("f/a", planned)
     assert found.tree() == {"g": None, "g/a": b"saved"}
