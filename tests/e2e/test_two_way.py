@@ -49,7 +49,12 @@ def computers(cloud: LocalCloud, at: Path, count: int) -> Iterator[list[Computer
         made = [Computer(cloud, at / f"pc{number}", email, password) for number in range(count)]
         for computer in made:
             running.callback(computer.client.stop)
-        yield made
+        try:
+            yield made
+        except BaseException:
+            for number in range(count):
+                print(f"pc{number}:", (at / f"pc{number}" / "engine.log").read_text()[-2000:])
+            raise
 
 
 def equal(all_of_them: list[Computer], seconds: float = 120) -> dict[str, tuple[int, str | None] | None]:

@@ -32,6 +32,8 @@ from typing import Any, Self
 
 from satchel.core import errors
 
+from .home import write_private
+
 Emit = Callable[[Any], None]
 Handler = Callable[[str, dict[str, Any], Emit], Awaitable[Any]]
 
@@ -61,7 +63,7 @@ class ControlServer:
         self._listener = Listener(address, backlog=16)
         if sys.platform != "win32":
             Path(address).chmod(0o600)
-        _write_private(
+        write_private(
             home / _RENDEZVOUS, json.dumps({"address": address, "key": key.hex(), "pid": os.getpid()}).encode()
         )
         self._closing = threading.Event()
@@ -226,10 +228,3 @@ def _address(home: Path) -> str:
             "The engine's socket folder is not safe", f"Remove {folder}: others can reach into it.", path=str(folder)
         )
     return str(folder / f"{name}.sock")
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)

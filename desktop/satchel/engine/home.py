@@ -46,3 +46,12 @@ def logs_folder(home: Path) -> Path:
 def journal_file(home: Path, account: str) -> Path:
     """Each account has a journal of its own, so that signing in as somebody else sends nothing to the wrong place."""
     return home / "journals" / f"{account}.sqlite3"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Whole or not at all, for whoever reads it meanwhile, and for its owner's eyes. Raises `OSError`."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    draft.replace(path)

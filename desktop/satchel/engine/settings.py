@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from satchel.core.errors import UsageError
+
+from .home import write_private
 
 SLOWEST = 4096
 """Bytes a second: below, requests would time out."""
@@ -46,14 +46,8 @@ def change(file: Path, values: dict[str, Any]) -> Settings:
         document[key] = value
     new = document.as_string()
     made = _checked({key: _plain(value) for key, value in document.items()}, file, new, asked=values.keys())
-    draft = file.with_name(f"{file.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(new)
-        draft.replace(file)
+        write_private(file, new.encode())
     except OSError as error:
         raise UsageError("The settings cannot be written", f"{error.strerror}.", path=str(file)) from error
     return made

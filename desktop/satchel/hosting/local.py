@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from satchel.core.errors import UsageError
+from satchel.engine.home import write_private
 from satchel.hosting import deploy, edge, emulator, stack
 from satchel.hosting.aws import Aws, explained
 from satchel.hosting.package import Payload, digest, payload
@@ -260,7 +260,7 @@ def _write_edge(state: Path, record: _Record) -> None:
     encoded = msgspec.json.encode(config)
     path = state / "edge.json"
     if not path.exists() or path.read_bytes() != encoded:
-        _write_private(path, encoded)
+        write_private(path, encoded)
 
 
 def _headers(policy: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
@@ -320,16 +320,7 @@ def _load(state: Path) -> _Record | None:
 
 
 def _save(state: Path, record: _Record) -> None:
-    _write_private(state / "local.json", msgspec.json.encode(record))
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, and for its owner's eyes."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)
+    write_private(state / "local.json", msgspec.json.encode(record))
 
 
 def free_port() -> int:
