@@ -203,7 +203,7 @@ def test_settings_switches_say_what_is_so(open_app: Open, qtbot: Any) -> None:
     toggle.forceActiveFocus(Qt.FocusReason.TabFocusReason)
     QTest.keyClick(app.window, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: toggle.property("on") is False)
-    assert engine.asked("settings_set") == [{"notifications": False}]
+    qtbot.waitUntil(lambda: engine.asked("settings_set") == [{"notifications": False}])
 
 
 def test_a_mass_delete_is_asked_for_on_its_folders_card_with_the_number_of_files(open_app: Open, qtbot: Any) -> None:
