@@ -190,9 +190,10 @@ class _Gathering:
     def _is_unlisted(self, goal: str, item: Item) -> bool:
         """Whether something else must have the name that no listing shows: it is ignored, and the item itself is not,
         because their names are one to this disk only."""
+        if not self._failed or self.news.path_there(item) not in self._failed:
+            return False
         key = name_key(lasting_name(item))
-        known = key in self.news.there[goal] or key in self.news.owners[goal]
-        return not known and self.news.path_there(item) in self._failed
+        return key not in self.news.there[goal] and key not in self.news.owners[goal]
 
     def _list(self, goal: str, path: str) -> None:
         news = self.news
