@@ -112,7 +112,7 @@ class Uploads:
         while True:
             try:
                 node = await self._send(intent, content, request, mtime_ns)
-            except (RefusedError, FileChangedError):
+            except (RefusedError, LocalFileError):
                 # As the real one does, which tries until the service has heard of it.
                 self._left.pop(key, None)
                 self._later(self._chance.uniform(0.1, 2), partial(self._give_up, upload_id))

@@ -198,7 +198,7 @@ class _Follower:
 
     def _can_come(self, item: Item) -> bool:
         goal = self._goal(item)
-        if goal != TOP and not self._present(self._items[goal]):
+        if goal != TOP and (not self._present(self._items[goal]) or self._lies_in(self._items[goal], item)):
             return False
         owner = self._owner(item)
         if owner is None or owner.item_id == item.item_id or self._in_place(item):
@@ -210,6 +210,17 @@ class _Follower:
         """Whether a folder is here, or comes."""
         here = folder.here and self._chain_here(folder)
         return folder.state == "live" and (here or folder.item_id in self._coming)
+
+    def _lies_in(self, folder: Item, item: Item) -> bool:
+        """Whether a folder is the item, or in it here and does not come out of it now."""
+        while folder.item_id != item.item_id:
+            if folder.item_id in self._coming and self._goal(folder) != folder.parent_item:
+                return False
+            above = self._items.get(folder.parent_item)
+            if above is None:
+                return False
+            folder = above
+        return True
 
     def _chain_here(self, folder: Item) -> bool:
         while folder.parent_item != TOP:

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from satchel.core.names import name_key
 from satchel.journal import Item
@@ -95,10 +96,11 @@ class _Order:
         remaining = set(range(len(self._operations)))
         while remaining:
             if not self._ready:
-                index = self._tied(remaining)
-                steps.append(Step(self._detour(index), self._steps_before(index)))
-                self._done[index] = (len(steps) - 1,)
-                self._release(index, left_only=True)
+                tied = self._tied(remaining)
+                for index in (*self._leaving(tied, remaining), tied):
+                    steps.append(Step(self._detour(index), self._steps_before(index)))
+                    self._done[index] = (len(steps) - 1,)
+                    self._release(index, left_only=True)
                 continue
             _, index = heapq.heappop(self._ready)
             remaining.discard(index)
@@ -132,6 +134,9 @@ class _Order:
         for index, operation in enumerate(self._operations):
             if not isinstance(operation, Trash | Forget | TrashHere | Detach):
                 self._after(index, makes.get(operation.item.parent_item))
+                if isinstance(operation, MakeHere | MoveHere):
+                    # Nothing goes into a folder that is set aside.
+                    self._after(index, relocates.get(operation.item.parent_item))
                 if isinstance(operation, MakeFolder | Upload | Fetch):
                     self._after(index, relocates.get(operation.item.item_id))
                 for place in _needed(operation):
@@ -196,6 +201,26 @@ class _Order:
             if not isinstance(self._operations[index], TrashHere)
             and any(index in self._blocked[one] - self._needs[one] for one in self._followers.get(index, ()))
         )
+
+    def _leaving(self, index: int, remaining: AbstractSet[int]) -> list[int]:
+        """What is to leave a folder of this disk, the innermost first: set aside with the folder it could not."""
+        if not isinstance(self._operations[index], MoveHere):
+            return []
+        inside = self._movers_in.get(self._operations[index].item.item_id, ())
+        return [mover for mover in inside if mover in remaining and mover not in self._untied]
+
+    @cached_property
+    def _movers_in(self) -> dict[str, list[int]]:
+        """By the item of a folder of this disk, the innermost first."""
+        found: list[tuple[int, str, int]] = []
+        for index, operation in enumerate(self._operations):
+            if isinstance(operation, MoveHere) and operation.before.here:
+                above = [folder.item_id for folder in self._chain(operation.before.parent_item)]
+                found += [(len(above), folder, index) for folder in above]
+        movers: dict[str, list[int]] = {}
+        for _, folder, index in sorted(found, reverse=True):
+            movers.setdefault(folder, []).append(index)
+        return movers
 
     def _detour(self, index: int) -> Detour | SetAside:
         self._untied.add(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import unicodedata
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,8 +17,10 @@ from satchel.disk import Hints
 from satchel.journal import Item
 from satchel.journal.tree import AWAY
 from satchel.sync.carry import beside, put_in_place
-from satchel.sync.operations import Detach, Fetch, Trash
+from satchel.sync.follow import News, follow
+from satchel.sync.operations import Detach, Fetch, MoveHere, SetAside, Trash
 from satchel.sync.order import order
+from satchel.sync.plan import World
 from two_way_world import ROOT, Together
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
@@ -380,3 +383,50 @@ def test_what_was_to_be_sent_and_is_ignored_by_now_goes_with_its_folder(both):
     assert bob.run().state == "in_step"
     assert set(bob.local()) == {".satchelignore"}
     assert b"bob's" in bob.disk.trashed()
+
+
+# -- folders inside out -----------------------------------------------------------------------------------------------
+
+
+def moved(item_id, kind, before, after):
+    """A folder or file that goes from one place on this disk to another: (item id of the folder, name)."""
+    old = Item(item_id, *before, kind, item_id, "", after[1], dirty=True)
+    return MoveHere(replace(old, parent_item=after[0], name=after[1]), after[1], old)
+
+
+@pytest.mark.parametrize("sequence", list(itertools.permutations(range(4))))
+def test_folders_that_change_places_with_what_is_in_them_find_their_places_one_by_one(sequence):
+    """d/a/a, d, d/a and c become d, c/a, c and c/a/a."""
+    moves = [
+        moved("outer", "folder", ("", "d"), ("inner", "a")),
+        moved("inner", "folder", ("outer", "a"), ("", "c")),
+        moved("first", "file", ("inner", "a"), ("", "d")),
+        moved("other", "file", ("", "c"), ("outer", "a")),
+    ]
+    places = {move.item.item_id: (move.before.parent_item, move.before.name) for move in moves}
+    steps = order([moves[number] for number in sequence], {move.before.item_id: move.before for move in moves})
+
+    def is_seen(item_id):
+        return item_id == "" or (item_id in places and is_seen(places[item_id][0]))
+
+    for step in steps:
+        item = step.operation.item
+        if isinstance(step.operation, SetAside):
+            assert is_seen(item.item_id)
+            del places[item.item_id]
+            continue
+        assert item.item_id not in places or is_seen(item.item_id)
+        assert is_seen(item.parent_item)
+        places[item.item_id] = (item.parent_item, item.name)
+        assert len(set(places.values())) == len(places)
+    assert places == {move.item.item_id: (move.item.parent_item, move.item.name) for move in moves}
+
+
+def test_a_folder_waits_for_the_one_in_it_that_it_is_to_go_into():
+    inner = Item("inner", "outer", "x", "folder", "node of inner", "top", "c", dirty=True)
+    outer = Item("outer", "", "e", "folder", "node of outer", inner.node_id, "e", dirty=True)
+    news = News((outer, inner), folders={inner.node_id: inner}, above={"outer": outer}, owners={"": {}, "inner": {}})
+    settings = World(top="top", new_id=lambda: "", two_way=True, busy=frozenset({"inner"}))
+    made = follow(news, settings)
+    assert made.steps == ()
+    assert made.waiting == {"c", "c/e"}
