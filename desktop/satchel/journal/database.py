@@ -122,12 +122,14 @@ class Database:
             self._connection.executemany(sql, rows)
 
     def reach_the_disk(self) -> None:
-        """What was committed until now survives a power cut, too."""
+        """What was committed until now survives a power cut, too. Not to be called inside of a transaction."""
         with self._lock:
             try:
-                self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+                [(busy, *_)] = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
             except sqlite3.Error as error:
                 raise _refused(error, self._path) from error
+        if busy:
+            raise _refused(sqlite3.OperationalError("another process reads it"), self._path)
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:

@@ -133,10 +133,12 @@ async def _alone(side: Side, operation: Operation, outcome: Outcome) -> bool:
     return True
 
 
-async def rebase(side: Side, operation: Upload | MakeFolder, current: Node) -> bool:
+async def rebase(side: Side, operation: Upload | MakeFolder, current: Node, outcome: Outcome | None = None) -> bool:
     """Something else has the name, or another revision is there: go on from that. False when a person must decide."""
     if side.root.two_way:
-        await side.blocking(lambda: _give_way(side, operation, current))
+        renamed = await side.blocking(lambda: _give_way(side, operation, current))
+        if outcome is not None:
+            outcome.moved = outcome.moved or renamed
         return True
     wanted = "file" if isinstance(operation, Upload) else "folder"
     owner = await side.blocking(lambda: side.tree.by_node(current.node_id))
@@ -172,7 +174,7 @@ def _give_way(side: Side, operation: Upload | MakeFolder, current: Node) -> bool
         elif item.state == "intended" and tree.children(item.item_id):
             # It was trashed, and is made anew for what is in it, of which the service may know more. Of a folder above
             # that was moved here, too, the journal may not have heard yet.
-            name = beside(side, operation.path, operation.path).rpartition("/")[2]
+            name = beside(side, operation.path, operation.path, item.parent_item).rpartition("/")[2]
             tree.put(replace(item, name=name, remote_name=name))
             return True
         elif item.state == "intended":
@@ -207,16 +209,12 @@ async def _make_folders(side: Side, makes: Sequence[tuple[int, MakeFolder]], out
             # Made before and trashed since, unseen: it needs another id.
             fresh = replace(make.item, node_id=side.new_id())
             await side.blocking(lambda fresh=fresh: side.tree.put(fresh))  # type: ignore[misc] # a bound default
-        elif error.current is not None and side.root.two_way:
-            current = error.current
+        else:
             try:
-                gave_way = await side.blocking(lambda make=make, current=current: _give_way(side, make, current))  # type: ignore[misc] # bound
+                if error.current is None or not await rebase(side, make, error.current, outcome):
+                    outcome.failures[make.path] = error
             except LocalFileError as gone:
                 outcome.failures[make.path] = gone
-            else:
-                outcome.moved = outcome.moved or gave_way
-        elif error.current is None or not await rebase(side, make, error.current):
-            outcome.failures[make.path] = error
     return failed
 
 
@@ -313,7 +311,7 @@ async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
         return True
     if on_detour(row):
         with contextlib.suppress(RefusedError):  # it may be gone: the log tells
-            row = _moved(row, await _with_a_name(side, row))
+            row = _moved(row, await _with_a_name(side, row, lasting_name(move.before)))
     here = move.item
     placed = replace(row, parent_item=here.parent_item, name=here.name, dirty=True)
     placed = replace(placed, size=here.size, mtime_ns=here.mtime_ns, file_id=here.file_id)
@@ -321,9 +319,8 @@ async def _undo(side: Side, move: Move, error: RefusedError) -> bool:
     return True
 
 
-async def _with_a_name(side: Side, item: Item) -> Node:
+async def _with_a_name(side: Side, item: Item, name: str) -> Node:
     """The node under the name that it had before its detour, or a conflicted copy's where that was taken meanwhile."""
-    name = lasting_name(item)
     for number in itertools.count():
         try:
             return await side.remote.move(item.node_id, name=side.conflicted(name, number) if number else name)

@@ -31,7 +31,7 @@ def carry_out(side: Side, operation: Here) -> None:
     match operation:
         case MakeHere(item=item):
             path = _place(side, item.parent_item, item.name)
-            _evict(side, path, operation.evict)
+            _evict(side, item.parent_item, path, operation.evict)
             entry = side.disk.make_folder(path)
             row = _row(side, item)
             made = replace(row, parent_item=item.parent_item, name=entry.name, file_id=entry.file_id, size=0)
@@ -68,7 +68,7 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
         path = _place(side, parent, operation.item.name)
         if side.disk.ignored(path, "file"):
             return False
-        _evict(side, path, operation.evict)
+        _evict(side, parent, path, operation.evict)
         entry = side.disk.place(partial, path, None)
     got = replace(
         row,
@@ -84,12 +84,14 @@ def put_in_place(side: Side, operation: Fetch, node: Node, partial: str) -> bool
     return True
 
 
-def beside(side: Side, path: str, place: str) -> str:
-    """Rename what stands at `path` to a conflicted copy of what gets its `place`; where it is then."""
+def beside(side: Side, path: str, place: str, parent: str) -> str:
+    """Rename what stands at `path` to a conflicted copy of what gets its `place`, in the folder that the journal knows
+    as `parent`; where it is then."""
     above, _, name = place.rpartition("/")
 
     def rename(free: str) -> None:
-        if side.tree.find(free) is not None:  # it has just left the place, and the journal has not heard of that
+        if side.tree.child(parent, free.rpartition("/")[2]) is not None:
+            # It has just left the place, and the journal has not heard of that.
             raise PlaceTakenError("Something else had this name a moment ago", path=free)
         side.disk.move(path, free)
 
@@ -142,7 +144,7 @@ def _path(side: Side, row: Item) -> str:
 def _move(side: Side, item: Item, evict: Entry | None) -> None:
     row = _row(side, item)
     path = _place(side, item.parent_item, item.name)
-    _evict(side, path, evict)
+    _evict(side, item.parent_item, path, evict)
     disk = side.disk
     entry = disk.move(_path(side, row), path) if row.here else disk.bring_back(row.item_id, path)
     # The stamps stay as they were: if the file was written to meanwhile, the next look shall see it. One that took its
@@ -174,7 +176,7 @@ def _away(row: Item) -> Item:
     return replace(row, parent_item=AWAY, name=row.item_id, dirty=True)
 
 
-def _evict(side: Side, path: str, entry: Entry | None) -> None:
+def _evict(side: Side, parent: str, path: str, entry: Entry | None) -> None:
     """What stands at `path` and was planned to go keeps its content under the name of a conflicted copy."""
     if entry is None:
         return
@@ -184,7 +186,7 @@ def _evict(side: Side, path: str, entry: Entry | None) -> None:
         return
     if found.kind != entry.kind or (found.kind == "file" and found[2:4] != entry[2:4]):
         raise PlaceTakenError("Something else has come into this place", "It is looked at again.", path=path)
-    beside(side, join(above, entry.name), path)
+    beside(side, join(above, entry.name), path, parent)
 
 
 def _bring_back(disk: Disk, key: str, name: str) -> str:

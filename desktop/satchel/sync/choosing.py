@@ -13,7 +13,7 @@ from satchel.core.status import Held
 from satchel.disk import Entry
 from satchel.journal import Item
 
-from .dirt import join, same_file
+from .dirt import join, lasting_name, same_file
 from .observe import observe, relative
 from .plan import detached
 from .remote import Side
@@ -80,7 +80,7 @@ def _detach(side: Side, item: Item) -> None:
 def folders_online(side: Side) -> tuple[str, ...]:
     """Names of the folders that the service has in the watched one."""
     inside = side.tree.in_remote_folder(side.top)
-    return tuple(sorted(item.remote_name for item in inside if item.kind == "folder" and item.state == "live"))
+    return tuple(sorted(lasting_name(item) for item in inside if item.kind == "folder" and item.state == "live"))
 
 
 def _online(side: Side, path: str) -> tuple[str, Item] | None:
@@ -88,10 +88,10 @@ def _online(side: Side, path: str) -> tuple[str, Item] | None:
     node, spelled, found = side.top, "", None
     for name in path.split("/"):
         inside = (item for item in side.tree.in_remote_folder(node) if item.state == "live")
-        found = next((item for item in inside if name_key(item.remote_name) == name_key(name)), None)
+        found = next((item for item in inside if name_key(lasting_name(item)) == name_key(name)), None)
         if found is None:
             return None
-        node, spelled = found.node_id, join(spelled, found.remote_name)
+        node, spelled = found.node_id, join(spelled, lasting_name(found))
     return (spelled, found) if found is not None else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +13,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import UNKNOWN
 
-_TEMPORARY = re.compile(r"\.satchel-[0-9a-f]{32}-(.+)", re.DOTALL)
+_TEMPORARY = re.compile(r"(\.satchel-[0-9a-f]{32}-)(?!\.{1,2}\Z|\.satchel\Z)(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def doubtful(dirt: Dirt, busy: AbstractSet[str] = frozenset()) -> list[str]:
     by_file_id = by_file_ids(_vanished_files(dirt))
     for path, entry in _appeared_files(dirt):
         owners = by_file_id.get(entry.file_id, ())
-        if any((len(owners) > 1 or not same_stamp(item, entry)) and digest_decides(item, entry) for item in owners):
+        if surely(owners, entry) is None and any(digest_decides(item, entry) for item in owners):
             paths.add(path)
         # By its name alone: a few too many cost no more than their reading.
         if any(one.sha256 and one.remote_size == entry.size for one in wanted.get(name_key(entry.name), ())):
@@ -73,6 +73,14 @@ def by_file_ids(items: Iterable[Item]) -> dict[int, list[Item]]:
         if item.file_id:
             found.setdefault(item.file_id, []).append(item)
     return found
+
+
+def surely(owners: Sequence[Item], entry: Entry) -> Item | None:
+    """The one of several that were known by a file id that it is, if that takes no look at its content."""
+    same = [item for item in owners if same_stamp(item, entry)]
+    if len(owners) > 1:  # hard links, mostly
+        same = [item for item in same if item.name == entry.name]
+    return same[0] if len(same) == 1 else None
 
 
 def digest_decides(item: Item, entry: Entry) -> bool:
@@ -127,25 +135,29 @@ def spellings(name: str) -> set[str]:
 
 
 def temporary_name(item: Item) -> str:
-    """What it is called online on a `Detour`: no other computer knows the item's id. The name until then is a part of
-    it, for the way back and for computers that bring it here meanwhile."""
-    return item.remote_name if on_detour(item) else prefixed(item.remote_name, _prefix(item))
+    """What it is called online on a `Detour`: nobody else gives a name with the item's id. Its lasting name is a part
+    of it, for the way back and for computers that bring it here meanwhile."""
+    return prefixed(lasting_name(item), _prefix(item))
 
 
 def on_detour(item: Item) -> bool:
     """Whether this computer gave it a temporary name online, and another one not yet."""
-    return item.remote_name.startswith(_prefix(item))
+    return _TEMPORARY.fullmatch(item.remote_name) is not None and item.remote_name.startswith(_prefix(item))
 
 
 def on_detour_elsewhere(item: Item) -> bool:
     """Whether another computer did: nobody else follows there."""
-    return _TEMPORARY.fullmatch(item.remote_name) is not None and not on_detour(item)
+    return _TEMPORARY.fullmatch(item.remote_name) is not None and not item.remote_name.startswith(_prefix(item))
 
 
 def lasting_name(item: Item) -> str:
-    """Its name online, or the one before a detour, by whomever."""
+    """Its name online. On a detour it is the one before, unless another computer's leaves it another one here."""
     found = _TEMPORARY.fullmatch(item.remote_name)
-    return found[1] if found is not None else item.remote_name
+    if found is None:
+        return item.remote_name
+    # A long name is shortened in the temporary one.
+    kept = prefixed(item.name, found[1]) == item.remote_name
+    return item.name if kept or (item.here and on_detour_elsewhere(item)) else found[2]
 
 
 def is_named_alike(item: Item) -> bool:

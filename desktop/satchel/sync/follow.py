@@ -131,11 +131,11 @@ class _Follower:
         return Plan(steps, frozenset(self._waiting), mass)
 
     def _left_out(self, item: Item) -> bool:
-        if item.item_id in self._needed:
+        if item.item_id in self._needed or _was_cut_off(item):
             return False
         if item.here:
             # What is on this disk follows its node wherever it goes, but what is ignored here is let alone.
-            return self._refused(item) if self._in_place(item) else here_problem(item.remote_name) is not None
+            return self._refused(item) if self._in_place(item) else here_problem(lasting_name(item)) is not None
         above = (folder for folder in self._news.chain_there(item) if not folder.here)
         return self._refused(item) or any(map(self._refused, above))
 
@@ -198,7 +198,9 @@ class _Follower:
 
     def _can_come(self, item: Item) -> bool:
         goal = self._goal(item)
-        if goal != TOP and (not self._present(self._items[goal]) or self._lies_in(self._items[goal], item)):
+        if goal != TOP and not self._present(self._items[goal]):
+            return False
+        if goal != TOP and item.kind == "folder" and item.here and self._stays_in(self._items[goal], item):
             return False
         owner = self._owner(item)
         if owner is None or owner.item_id == item.item_id or self._in_place(item):
@@ -211,16 +213,19 @@ class _Follower:
         here = folder.here and self._chain_here(folder)
         return folder.state == "live" and (here or folder.item_id in self._coming)
 
-    def _lies_in(self, folder: Item, item: Item) -> bool:
-        """Whether a folder is the item, or in it here and does not come out of it now."""
-        while folder.item_id != item.item_id:
-            if folder.item_id in self._coming and self._goal(folder) != folder.parent_item:
-                return False
-            above = self._items.get(folder.parent_item)
+    def _stays_in(self, folder: Item, item: Item) -> bool:
+        """Whether a folder will be in the item because it, or one that it goes into, is there and cannot come out."""
+        seen: set[str] = set()
+        while folder.item_id not in seen:
+            seen.add(folder.item_id)
+            comes = folder.item_id in self._coming
+            above = self._items.get(self._goal(folder) if comes else folder.parent_item)
             if above is None:
                 return False
+            if above.item_id == item.item_id:
+                return not comes
             folder = above
-        return True
+        return False
 
     def _chain_here(self, folder: Item) -> bool:
         while folder.parent_item != TOP:
@@ -299,16 +304,16 @@ class _Follower:
         path = self._path_here(item)
         if item.item_id in self._going:
             # What is ignored and was changed goes with its folder, as what was never online does.
-            along = [below for below in self._below(item) if self._goes_along(below)]
-            forgotten = [Forget(below, self._path_here(below)) for below in along]
+            forgotten = [Forget(below, self._path_here(below)) for below in self._going_along(item)]
             return [*forgotten, Forget(item, path) if self._changed(item) else TrashHere(item, path)]
         self._waiting.add(path)
         return []
 
-    def _below(self, folder: Item) -> Iterator[Item]:
+    def _going_along(self, folder: Item) -> Iterator[Item]:
         for item in self._news.under.get(folder.item_id, ()):
-            yield from self._below(item)
-            yield item
+            if self._goes_along(item):
+                yield from self._going_along(item)
+                yield item
 
     def _path_here(self, item: Item) -> str:
         path = item.name if item.here else item.remote_name

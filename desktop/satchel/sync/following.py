@@ -15,6 +15,7 @@ from satchel.journal import Item
 
 from .apply import apply
 from .carry import checked, put_in_place, recover
+from .dirt import lasting_name
 from .failures import Failures
 from .follow import follow
 from .news import gather, held_names, leave_in_peace, leaves_out, standing
@@ -174,6 +175,6 @@ class Following:
             return False
         revision_id = item.revision_id
         partial = await side.blocking(lambda: side.disk.partial(revision_id))
-        node = await self._downloads.fetch(item.node_id, partial, item.remote_name)
+        node = await self._downloads.fetch(item.node_id, partial, lasting_name(item))
         async with self._between_turns:
             return await side.blocking(lambda: put_in_place(side, operation, node, partial))

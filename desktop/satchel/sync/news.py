@@ -16,7 +16,7 @@ from satchel.disk import Disk
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import join, lasting_name, same_spelling, same_stamp
+from .dirt import join, lasting_name, on_detour, same_spelling, same_stamp
 from .follow import News
 from .observe import digests, is_gone
 from .plan import detached
@@ -28,7 +28,7 @@ def gather(disk: Disk, tree: Tree, top: str, failed: Collection[str] = ()) -> Ne
     """All news, and nothing where there is none. What is ignored, and not on this disk any more, loses its local half
     before: no look at the disk will miss it. `failed` are paths to which something could not be brought before."""
     items = tree.dirty()
-    if gone := [item for item in _with_ways(tree, items) if _is_gone_unseen(disk, tree, item)]:
+    if gone := [item for item in _with_ways(tree, items, top) if _is_gone_unseen(disk, tree, item)]:
         tree.put_many(detached(one) for item in gone for one in (item, *tree.descendants(item.item_id)))
         items = tree.dirty()
     if not items:
@@ -36,10 +36,10 @@ def gather(disk: Disk, tree: Tree, top: str, failed: Collection[str] = ()) -> Ne
     return _Gathering(disk, tree, top, tuple(items), failed).news
 
 
-def _with_ways(tree: Tree, items: Iterable[Item]) -> Iterable[Item]:
+def _with_ways(tree: Tree, items: Iterable[Item], top: str) -> Iterable[Item]:
     """The items, and the folders that they are to be in."""
     found = {item.item_id: item for item in items}
-    seen: set[str] = set()
+    seen = {top}
     for item in items:
         node = item.remote_parent
         while node not in seen and (folder := tree.by_node(node)) is not None:
@@ -71,13 +71,14 @@ def standing(disk: Disk, news: News, top: str) -> dict[str, str]:
 
 def leaves_out(disk: Disk, news: News, item: Item) -> bool:
     """Whether this computer cannot have the item under its name, or ignores it there."""
-    return here_problem(item.remote_name) is not None or disk.ignored(news.path_there(item), item.kind)
+    return here_problem(lasting_name(item)) is not None or disk.ignored(news.path_there(item), item.kind)
 
 
 def leave_in_peace(side: Side, news: News) -> None:
     """What is ignored and not here is looked at again when there is news of it, or when other names are ignored: a
     folder that was left out may hold more than all that is here."""
     away = (item for item in news.items if item.state == "live" and not item.here and item.item_id not in news.aside)
+    away = (item for item in away if not on_detour(item))  # its name online is still to be given back
     ignored = [item for item in away if side.disk.ignored(news.path_there(item), item.kind)]
     if not ignored:
         return
@@ -91,7 +92,7 @@ def held_names(news: News) -> list[Held]:
     """What is held back because this computer cannot have it under its name."""
     held: list[Held] = []
     for item in news.items:
-        problem = here_problem(item.remote_name) if item.state == "live" else None
+        problem = here_problem(lasting_name(item)) if item.state == "live" else None
         if problem is not None:
             held.append(Held(printable(news.path_there(item)), problem.reason, problem.remedy))
     return held

@@ -206,14 +206,19 @@ class _Look:
             waiting.extend(join(folder, entry.name) for entry in entries if entry.kind == "folder")
 
     def _walk_gone(self, top: Item) -> None:
+        for folder in self._under(top):
+            if self._top is not None:
+                self._stays(folder)
+
+    def _under(self, top: Item) -> Iterable[Item]:
+        """The folder and those in it, with what is in each noted."""
         waiting = [top]
         while waiting:
             folder = waiting.pop()
             items = self._tree.children(folder.item_id)
             self.seen.dirt.under[folder.item_id] = tuple(items)
-            if self._top is not None:
-                self._stays(folder)
             waiting.extend(item for item in items if item.kind == "folder")
+            yield folder
 
     def _want(self, node_id: str, folder: str, appeared: Iterable[Entry]) -> None:
         """Which of these places the service wants for something else, in folders that are to be one also below."""
@@ -225,7 +230,8 @@ class _Look:
             self.seen.dirt.wanted[node_id, name_key(entry.name)] = item
             if item.kind == entry.kind == "folder" and not item.here:
                 path = join(folder, entry.name)
-                self._walk_gone(item)
+                for _ in self._under(item):
+                    pass
                 self._want(item.node_id, path, self.seen.dirt.inside.get(path, ()))
 
     def _stays(self, folder: Item) -> bool:

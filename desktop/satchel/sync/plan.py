@@ -50,7 +50,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import Dirt, agreed, by_file_ids, digest_decides, join, same_spelling, same_stamp, stamped
+from .dirt import Dirt, agreed, by_file_ids, digest_decides, join, same_spelling, same_stamp, stamped, surely
 from .operations import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Trash, Upload
 from .order import Step, order
 from .rules import is_mass_delete
@@ -324,14 +324,14 @@ class _Planner:
         by_file_id = by_file_ids(item for item in self._all_gone() if item.kind == "file")
         left = []
         for path, parent, entry in self._new_files:
-            owners = by_file_id.get(entry.file_id, [])
-            item = next((one for one in owners if self._same_content(path, one, entry)), None)
-            if item is None and len(owners) == 1 and same_stamp(owners[0], entry):
-                item = owners[0]
+            owners = by_file_id.get(entry.file_id, ())
+            free = [item for item in owners if item.item_id not in self._now]
+            item = surely(owners, entry)
+            if item not in free:
+                item = next((one for one in free if self._same_content(path, one, entry)), None)
             if item is None or item.item_id in self._world.busy:
                 left.append((path, parent, entry))
                 continue
-            owners.remove(item)
             self._move(path, parent, entry, item)
         self._new_files = left
 
@@ -403,7 +403,7 @@ class _Planner:
         return (there.remote_size, there.modified_ms) == (entry.size, entry.mtime_ns // 1_000_000)
 
     def _may_drop(self, path: str, item: Item, certain: bool) -> bool:
-        # What is on neither side stands in nobody's way, and what stands in the folder's own is not deleted (`_drop`).
+        # What is on neither side stands in nobody's way, and what is in the folder's own is not deleted (`_drop`).
         missed = item.state == "live" and self._may_be_in_what_waits(item) and not self._stands_in_the_way(path)
         hidden = missed or self._is_busy(item)
         may = not hidden and (certain or self._world.quiet(path, None))
@@ -431,7 +431,11 @@ class _Planner:
 
     def _stands_in_the_way(self, path: str) -> bool:
         """Whether a folder waits for this very name."""
-        return name_key(path) in map(name_key, self._postponed)
+        return bool(self._postponed) and name_key(path) in self._wanted_places
+
+    @cached_property
+    def _wanted_places(self) -> set[str]:
+        return set(map(name_key, self._postponed))
 
     def _is_edited_there(self, item: Item) -> bool:
         return self._world.two_way and item.edited_there

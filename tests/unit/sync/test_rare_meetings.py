@@ -15,8 +15,9 @@ from satchel.core.model import Node, Revision
 from satchel.core.names import name_key
 from satchel.disk import Hints
 from satchel.journal import Item
-from satchel.journal.tree import AWAY
+from satchel.journal.tree import AWAY, TOP
 from satchel.sync.carry import beside, put_in_place
+from satchel.sync.dirt import temporary_name
 from satchel.sync.follow import News, follow
 from satchel.sync.operations import Detach, Fetch, MoveHere, SetAside, Trash
 from satchel.sync.order import order
@@ -100,6 +101,67 @@ def test_a_folder_on_a_detour_is_left_out_all_the_same(both):
     both.remote.rename("films", to=f"{ELSEWHERE}films")
     assert bob.run().state == "in_step"
     assert bob.local() == {}
+
+
+def test_a_long_name_is_given_back_whole_though_it_is_shortened_in_the_temporary_one(both):
+    anna, bob = both
+    name = f"{'x' * 246}.txt"
+    anna.disk.write(name, "one")
+    both.settle()
+    temporary = temporary_name(item_of(bob, name))
+    assert len(temporary) == 255
+    both.remote.rename(name, to=temporary)
+    assert both.settle() == {name: b"one"}
+
+
+def test_a_detour_is_ended_though_its_file_is_ignored_by_now(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    item = item_of(bob, "a")
+    temporary = f".satchel-{item.item_id}-a"
+    both.remote.rename("a", to=temporary)
+    bob.journal.tree(ROOT).put(replace(item, name=temporary, remote_name=temporary))
+    bob.disk.delete("a")
+    anna.disk.write("a", "anna's edit")
+    anna.run()
+    bob.disk.write(".satchelignore", "/a\n")
+    for _ in range(3):
+        for computer in both:
+            computer.run()
+    assert both.remote.tree() == {"a": b"anna's edit", ".satchelignore": b"/a\n"}
+
+
+@pytest.mark.parametrize("rest", ["", ".", "..", ".satchel"])
+def test_a_name_that_only_looks_temporary_ends_in_no_other_name_and_no_loop(both, rest):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    both.remote.rename("a", to=f".satchel-{item_of(bob, 'a').item_id}-{rest}")
+    for _ in range(3):
+        for computer in both:
+            computer.run()
+    assert set(both.remote.tree().values()) == {b"one"}
+    assert set(bob.disk.files().values()) == {b"one"}
+    assert [one.reason for one in bob.sync.status().held] == []
+
+
+def test_a_folder_whose_name_was_taken_during_a_detour_is_the_same_to_what_comes_into_it(both):
+    anna, bob = both
+    anna.disk.write("a/x", "one")
+    anna.disk.write("b/f", "the same")
+    both.settle()
+    both.remote.rename("a", to=f"{ELSEWHERE}a")
+    both.remote.rename("b", to="a")
+    for computer in both:
+        computer.run()
+        assert set(computer.disk.folders()) == {"a", "a (2)"}
+    bob.disk.write("a (2)/f", "bob's")
+    anna.disk.write("a (2)/f", "the same")
+    anna.run()
+    assert bob.run().state == "in_step"
+    assert bob.disk.files()["a (2)/f"] == b"the same"
+    assert b"bob's" in bob.disk.files().values()
 
 
 # -- making way -------------------------------------------------------------------------------------------------------
@@ -218,6 +280,36 @@ def test_of_two_files_that_were_known_by_one_id_the_content_tells_which_it_is(bo
     bob.disk.rename("x", "b")
     assert both.settle() == {"b": b"two"}
     assert both.remote.node("b").node_id == nodes["x"]
+
+
+def test_hard_links_are_told_apart_by_their_content(both):
+    anna, bob = both
+    for name, content in (("e", "one"), ("x", "two")):
+        anna.disk.write(name, content, mtime_ns=1_600_000_000_000_000_000)
+    both.settle()
+    tree, inode = bob.journal.tree(ROOT), bob.disk.nodes["x"]
+    tree.put(replace(item_of(bob, "e"), file_id=inode.number))
+    for name in "ex":
+        bob.disk.delete(name)
+    bob.disk.nodes["p"] = bob.disk.nodes["q"] = inode
+    assert both.settle() == {"p": b"two", "q": b"two"}
+
+
+def test_moving_a_folder_of_hard_links_reads_none_of_them(both, monkeypatch):
+    anna, bob = both
+    for number in range(10):
+        anna.disk.write(f"f/{number}", f"content {number}")
+    both.settle()
+    tree = bob.journal.tree(ROOT)
+    for number in range(10):
+        bob.disk.nodes[f"f/{number}"].number = 1000 + number // 2
+        tree.put(replace(item_of(bob, f"f/{number}"), file_id=1000 + number // 2))
+    bob.disk.rename("f", "g")
+    read = []
+    monkeypatch.setattr(bob.disk, "sha256", read.append)
+    bob.run()
+    assert read == []
+    assert set(both.remote.tree()) == {"g", *(f"g/{number}" for number in range(10))}
 
 
 def test_what_the_log_told_meanwhile_is_not_sent_under_another_id(both):
@@ -363,7 +455,7 @@ def test_a_name_that_the_journal_has_for_something_else_is_not_free(both):
     bob.run()
     bob.disk.delete(f"X {COPY}")
     bob.disk.mkdirs("X")
-    assert beside(bob.sync._side, "X", "X") == "X (conflicted copy of bob, 2023-11-14, 2)"
+    assert beside(bob.sync._side, "X", "X", TOP) == "X (conflicted copy of bob, 2023-11-14, 2)"
 
 
 def test_what_was_to_be_sent_and_is_ignored_by_now_goes_with_its_folder(both):
@@ -422,11 +514,19 @@ def test_folders_that_change_places_with_what_is_in_them_find_their_places_one_b
     assert places == {move.item.item_id: (move.item.parent_item, move.item.name) for move in moves}
 
 
-def test_a_folder_waits_for_the_one_in_it_that_it_is_to_go_into():
+@pytest.mark.parametrize("between", [False, True])
+def test_a_folder_waits_for_the_one_in_it_that_it_is_to_go_into(between):
+    """Also when that is another one that goes there now."""
     inner = Item("inner", "outer", "x", "folder", "node of inner", "top", "c", dirty=True)
-    outer = Item("outer", "", "e", "folder", "node of outer", inner.node_id, "e", dirty=True)
-    news = News((outer, inner), folders={inner.node_id: inner}, above={"outer": outer}, owners={"": {}, "inner": {}})
-    settings = World(top="top", new_id=lambda: "", two_way=True, busy=frozenset({"inner"}))
-    made = follow(news, settings)
-    assert made.steps == ()
-    assert made.waiting == {"c", "c/e"}
+    middle = Item("middle", "outer", "m", "folder", "node of middle", inner.node_id, "m", dirty=True)
+    goal = middle if between else inner
+    outer = Item("outer", "", "e", "folder", "node of outer", goal.node_id, "e", dirty=True)
+    news = News(
+        (outer, middle, inner) if between else (outer, inner),
+        folders={one.node_id: one for one in (inner, middle)},
+        above={"outer": outer},
+        owners={"": {}, "inner": {}, "middle": {}},
+    )
+    made = follow(news, World(top="top", new_id=lambda: "", two_way=True, busy=frozenset({"inner"})))
+    assert [step.operation.item.item_id for step in made.steps] == (["middle"] if between else [])
+    assert made.waiting == {"c", "c/m/e" if between else "c/e"}
