@@ -95,6 +95,8 @@ class _Order:
         steps: list[Step] = []
         remaining = set(range(len(self._operations)))
         while remaining:
+            if not self._ready and self._leave_out_all_that_need_it(remaining):
+                continue
             if not self._ready:
                 tied = self._tied(remaining)
                 for index in (*self._leaving(tied, remaining), tied):
@@ -111,6 +113,15 @@ class _Order:
                 self._done[index] = (*self._done.get(index, ()), len(steps) - 1)
             self._release(index)
         return steps
+
+    def _leave_out_all_that_need_it(self, remaining: set[int]) -> bool:
+        """Whether something that waits for what is left out was left out, too: on a detour it would stay there."""
+        found = [index for index in remaining if self._all[index] & self._left_out] if self._left_out else []
+        for index in found:
+            remaining.discard(index)
+            self._left_out.add(index)
+            self._release(index)
+        return bool(found)
 
     def _steps_before(self, index: int) -> frozenset[int]:
         before = frozenset(step for one in (index, *self._all[index]) for step in self._done.get(one, ()))

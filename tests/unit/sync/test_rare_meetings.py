@@ -19,7 +19,7 @@ from satchel.journal.tree import AWAY, TOP
 from satchel.sync.carry import beside, put_in_place
 from satchel.sync.dirt import temporary_name
 from satchel.sync.follow import News, follow
-from satchel.sync.operations import Detach, Fetch, MoveHere, SetAside, Trash
+from satchel.sync.operations import Detach, Fetch, MoveHere, SetAside, Trash, TrashHere
 from satchel.sync.order import order
 from satchel.sync.plan import World
 from two_way_world import ROOT, Together
@@ -512,6 +512,14 @@ def test_folders_that_change_places_with_what_is_in_them_find_their_places_one_b
         places[item.item_id] = (item.parent_item, item.name)
         assert len(set(places.values())) == len(places)
     assert places == {move.item.item_id: (move.item.parent_item, move.item.name) for move in moves}
+
+
+def test_what_waits_for_a_delete_that_is_held_back_is_not_set_aside_meanwhile():
+    one, other = moved("1", "file", ("", "a"), ("", "b")), moved("2", "file", ("", "b"), ("", "a"))
+    gone = TrashHere(replace(one.item, item_id="3", name="B", state="trashed"), "B")  # one with b to some disks
+    items = {"1": one.before, "2": other.before, "3": gone.item}
+    assert order([one, other, gone], items, {"3"}) == ()
+    assert len(order([one, other, gone], items)) == 4
 
 
 @pytest.mark.parametrize("between", [False, True])
