@@ -25,10 +25,11 @@ from .rules import admit
 
 
 def gather(disk: Disk, tree: Tree, top: str, failed: Collection[str] = ()) -> News:
-    """All news, and nothing where there is none. What is ignored, and not on this disk any more, loses its local half
-    before: no look at the disk will miss it. `failed` are paths to which something could not be brought before."""
+    """All news, and nothing where there is none. What is ignored, and not on this disk any more or in conflict, loses
+    its local half before: no look at the disk will see that. `failed` are paths to which something could not be brought
+    before."""
     items = tree.dirty()
-    if gone := [item for item in _with_ways(tree, items, top) if _is_gone_unseen(disk, tree, item)]:
+    if gone := [item for item in _with_ways(tree, items, top) if _is_lost_unseen(disk, tree, item)]:
         tree.put_many(detached(one) for item in gone for one in (item, *tree.descendants(item.item_id)))
         items = tree.dirty()
     if not items:
@@ -49,12 +50,13 @@ def _with_ways(tree: Tree, items: Iterable[Item], top: str) -> Iterable[Item]:
     return found.values()
 
 
-def _is_gone_unseen(disk: Disk, tree: Tree, item: Item) -> bool:
+def _is_lost_unseen(disk: Disk, tree: Tree, item: Item) -> bool:
     path = tree.path_of(item) if item.here and item.state == "live" else None
     if path is None or not disk.ignored(path, item.kind):
         return False
     with contextlib.suppress(LocalFileError):
-        return is_gone(disk, path, item.kind)
+        found = disk.stat(path)
+        return is_gone(found, item.kind) or (item.edited_there and found is not None and not same_stamp(item, found))
     return False
 
 

@@ -141,11 +141,12 @@ class _Look:
             path = join(folder, stamp.name)
             if not self.seen.stays(self._disk, path, stamp.kind):
                 vanished.append(stamp)
-            elif (
-                self._top is not None and self._disk.ignored(path, stamp.kind) and is_gone(self._disk, path, stamp.kind)
-            ):
+            elif self._top is not None and self._is_missing(path, stamp):
                 self._miss(stamp)
         return vanished
+
+    def _is_missing(self, path: str, stamp: Stamp) -> bool:
+        return self._disk.ignored(path, stamp.kind) and is_gone(self._disk.stat(path), stamp.kind)
 
     def _miss(self, stamp: Stamp) -> None:
         item = self._tree.get(stamp.item_id)
@@ -282,9 +283,8 @@ class _Look:
         return item is not None and item.kind == "folder"
 
 
-def is_gone(disk: Disk, path: str, kind: Literal["file", "folder"]) -> bool:
-    """Whether there is nothing of this kind any more, be it in a listing or not."""
-    found = disk.stat(path)
+def is_gone(found: Entry | None, kind: Literal["file", "folder"]) -> bool:
+    """Whether what stands in a place, be it in a listing or not, is nothing of this kind."""
     return found is None or found.kind != kind
 
 

@@ -433,6 +433,21 @@ def test_a_file_in_the_place_of_a_left_out_folder_makes_way_for_what_goes_there(
     assert b"bob's own" in bob.disk.files().values()
 
 
+def test_what_was_changed_where_it_is_left_out_stays_there_as_ones_own_when_it_was_edited_there(both):
+    anna, bob = both
+    anna.disk.mkdirs("x")
+    anna.disk.write("f", "one")
+    both.settle()
+    asyncio.run(bob.sync.leave_out("x"))
+    both.remote.rename("f", to="x/f")
+    bob.run()
+    bob.disk.write("x/f", "bob's")
+    both.remote.write("x/f", "edited there")
+    both.remote.rename("x/f", to="f")
+    assert bob.run().state == "in_step"
+    assert bob.disk.files() == {"x/f": b"bob's", "f": b"edited there"}
+
+
 # -- what is known of what is not there -------------------------------------------------------------------------------
 
 
