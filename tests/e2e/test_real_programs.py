@@ -26,7 +26,6 @@ import pytest
 from e2e.client import local_tree, remote_tree
 from e2e.cloud_fixture import LocalCloud
 from e2e.test_two_way import Computer, computers
-from satchel.core.errors import UsageError
 
 FULL = int(os.environ.get("SATCHEL_SIM_SCALE", "1")) > 1
 FILES = 2000 if FULL else 40
@@ -49,7 +48,7 @@ def in_step(pair: list[Computer], name: str, held: frozenset[str] = frozenset())
     while True:
         for one in pair:
             one.engine.call("sync_once")
-            _confirm(one)
+            one.confirm()
         rows = [one.row() for one in pair]
         ended = all(row["state"] in ("in_step", "attention") and not row["waiting"] for row in rows)
         as_expected = ({str(one["path"]) for one in _held(first)}, _held(second)) == (held, [])
@@ -63,14 +62,6 @@ def in_step(pair: list[Computer], name: str, held: frozenset[str] = frozenset())
     assert [path for path in trees[0] if "conflicted copy" in path] == []
     assert trashed(first) == []
     return trees[0]
-
-
-def _confirm(computer: Computer) -> None:
-    """Where a program takes away more than a hundred files at once the folder asks: that was meant."""
-    row = computer.row()
-    if row["deletions"]:
-        with contextlib.suppress(UsageError):  # more are gone by now
-            computer.engine.call("root_confirm", root_id_or_dir=row["root_id"], files=row["deletions"])
 
 
 def in_step_at_last(pair: list[Computer], name: str) -> Tree:

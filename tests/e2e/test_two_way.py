@@ -17,6 +17,7 @@ import pytest
 
 from e2e.client import Client, local_tree, remote_tree
 from e2e.cloud_fixture import LocalCloud, wait_until
+from satchel.core.errors import UsageError
 from satchel.core.names import name_key
 
 SECONDS = 60 if int(os.environ.get("SATCHEL_SIM_SCALE", "1")) > 1 else 12
@@ -40,6 +41,13 @@ class Computer:
         row: dict[str, object] = self.engine.call("root_list")[0]
         return row
 
+    def confirm(self) -> None:
+        """Where so much is deleted at once that the folder asks: that was meant."""
+        row = self.row()
+        if row["deletions"]:
+            with contextlib.suppress(UsageError):  # more are gone by now
+                self.engine.call("root_confirm", root_id_or_dir=row["root_id"], files=row["deletions"])
+
 
 @contextlib.contextmanager
 def computers(cloud: LocalCloud, at: Path, count: int) -> Iterator[list[Computer]]:
@@ -61,6 +69,8 @@ def equal(all_of_them: list[Computer], seconds: float = 120) -> dict[str, tuple[
     """Wait until every folder and the cloud are equal, byte by byte, and say so; the tree they agree on."""
 
     def agreed() -> bool:
+        for one in all_of_them:
+            one.confirm()
         trees = [local_tree(one.folder) for one in all_of_them]
         return (
             all(tree == trees[0] for tree in trees)
