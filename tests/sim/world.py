@@ -311,8 +311,7 @@ class World:
     def _check_trees(self) -> None:
         """All are equal, but for names that are held back and said so; nothing is left under a temporary name."""
         online = self.service.tree(TOP)
-        # Whoever has forgotten that he was on a detour cannot end it.
-        if (temporary := [path for path in online if ".satchel-" in path]) and "lose_journal" not in self._verbs:
+        if temporary := [path for path in online if ".satchel-" in path]:
             self.wrongs.append(f"left on a detour: {temporary}")
         for computer in self.computers:
             held = [one.path for one in computer.sync.status().held]

@@ -13,7 +13,7 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import UNKNOWN
 
-_TEMPORARY = re.compile(r"(\.satchel-[0-9a-f]{32}-)(?!\.{1,2}\Z|\.satchel\Z)(.+)", re.DOTALL)
+_TEMPORARY = re.compile(r"(\.satchel-([0-9a-f]{32})-)(?!\.{1,2}\Z|\.satchel\Z)(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,12 @@ def on_detour_elsewhere(item: Item) -> bool:
     return _TEMPORARY.fullmatch(item.remote_name) is not None and not item.remote_name.startswith(_prefix(item))
 
 
+def who_is_on_a_detour(remote_name: str) -> str | None:
+    """The item id of whoever gave this name, if it is a temporary one."""
+    found = _TEMPORARY.fullmatch(remote_name)
+    return found[2] if found is not None else None
+
+
 def lasting_name(item: Item) -> str:
     """Its name online. On a detour it is the one before, unless another computer's leaves it another one here."""
     found = _TEMPORARY.fullmatch(item.remote_name)
@@ -157,7 +163,7 @@ def lasting_name(item: Item) -> str:
         return item.remote_name
     # A long name is shortened in the temporary one.
     kept = prefixed(item.name, found[1]) == item.remote_name
-    return item.name if kept or (item.here and on_detour_elsewhere(item)) else found[2]
+    return item.name if kept or (item.here and on_detour_elsewhere(item)) else found[3]
 
 
 def is_named_alike(item: Item) -> bool:

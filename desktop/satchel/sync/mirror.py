@@ -11,6 +11,7 @@ from satchel.core.model import ChangePage, Node
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP, TRASHED
 
+from .dirt import who_is_on_a_detour
 from .plan import unmade
 from .remote import LISTED_AT_ONCE, Side, followed, listed
 
@@ -89,13 +90,21 @@ def _write(side: Side, page: ChangePage, found: Iterable[Node]) -> bool:
     return there
 
 
-def _learn(side: Side, node: Node) -> None:
+def _id_of_lost(tree: Tree, node: Node) -> str | None:
+    """Who has lost his journal in the middle of a detour, and with it the item, takes the node for it again, and so
+    ends the detour. If it is somebody else's, that one goes on from the name before."""
+    item_id = who_is_on_a_detour(node.name)
+    return item_id if item_id is not None and tree.get(item_id) is None else None
+
+
+def _learn(side: Side, node: Node, item_id: str | None = None) -> None:
+    """`item_id` is for a node that is not known, instead of a new one."""
     tree = side.tree
     item = tree.by_node(node.node_id)
     inside = node.parent_id == side.top or _is_inside(tree, node.parent_id or "")
     if item is None:
         if inside:
-            made = side.new_id()
+            made = item_id or side.new_id()
             new = Item(made, AWAY, made, node.kind, node.node_id, "", "", dirty=True)
             tree.put(followed(new, node))
         return
@@ -161,7 +170,7 @@ async def _list_afresh(side: Side) -> bool:
         tree, there = side.tree, True
         with side.journal.transaction():
             for node in nodes:
-                _learn(side, node)
+                _learn(side, node, _id_of_lost(side.tree, node))
             for page, found in pages:
                 there = _write(side, page, found) and there
             for item in [*tree.descendants(AWAY), *tree.descendants(TOP)]:

@@ -17,7 +17,7 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item, Stamp, Tree
 from satchel.journal.tree import TOP
 
-from .dirt import Difference, Dirt, join
+from .dirt import Difference, Dirt, join, lasting_name, on_detour
 from .rules import admit
 
 
@@ -223,7 +223,9 @@ class _Look:
 
     def _want(self, node_id: str, folder: str, appeared: Iterable[Entry]) -> None:
         """Which of these places the service wants for something else, in folders that are to be one also below."""
-        found = {name_key(item.remote_name): item for item in self._tree.wanting(node_id)} if appeared else {}
+        # What is on a detour of ours gets its name back in a moment.
+        wanting = self._tree.wanting(node_id) if appeared else ()
+        found = {name_key(lasting_name(one) if on_detour(one) else one.remote_name): one for one in wanting}
         for entry in appeared:
             item = found.get(name_key(entry.name))
             if item is None:

@@ -77,20 +77,30 @@ def test_a_name_that_was_taken_during_a_detour_stays_with_its_new_owner(both):
     assert not [path for path in tree if ".satchel-" in path]
 
 
-def test_a_temporary_name_is_on_no_disk_whoever_has_the_name_by_now():
-    anna, bob, carl = together = Together("anna", "bob", "carl")
+def test_a_temporary_name_is_on_no_disk_whoever_has_the_name_by_now(both):
+    anna, bob = both
     anna.disk.write("a", "one")
     anna.disk.write("b", "two")
-    for computer in (anna, bob):
-        computer.run()
-    together.remote.rename("a", to=f"{ELSEWHERE}a")
+    both.settle()
+    both.remote.rename("a", to=f"{ELSEWHERE}a")
     bob.run()
-    together.remote.rename("b", to="a")
-    for computer in (bob, carl):
-        computer.run()
-        assert computer.disk.files() == {"a": b"two", "a (2)": b"one"}
-    together.remote.rename(f"{ELSEWHERE}a", to="c")
-    assert together.settle() == {"a": b"two", "c": b"one"}
+    both.remote.rename("b", to="a")
+    bob.run()
+    assert bob.disk.files() == {"a": b"two", "a (2)": b"one"}
+    both.remote.rename(f"{ELSEWHERE}a", to="c")
+    assert both.settle() == {"a": b"two", "c": b"one"}
+
+
+def test_what_comes_while_it_is_on_a_detour_has_no_temporary_name_either(both):
+    anna, bob = both
+    both.settle()
+    anna.disk.write("b", "two")
+    anna.disk.write("a", "one")
+    anna.run()
+    both.remote.rename("a", to=f"{ELSEWHERE}a")
+    both.remote.rename("b", to="a")
+    bob.run()
+    assert bob.disk.files() == {"a": b"two", "a (2)": b"one"}
 
 
 def test_a_folder_on_a_detour_is_left_out_all_the_same(both):
@@ -130,6 +140,20 @@ def test_a_detour_is_ended_though_its_file_is_ignored_by_now(both):
         for computer in both:
             computer.run()
     assert both.remote.tree() == {"a": b"anna's edit", ".satchelignore": b"/a\n"}
+
+
+def test_who_lost_his_journal_on_a_detour_ends_it(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    anna.disk.write("f/b", "two")
+    both.settle()
+    nodes = {name: both.remote.node(name).node_id for name in ("a", "f")}
+    for name in nodes:
+        both.remote.rename(name, to=f".satchel-{item_of(bob, name).item_id}-{name}")
+    anna.run()
+    bob.lose_journal()
+    assert both.settle() == {"a": b"one", "f": None, "f/b": b"two"}
+    assert {name: both.remote.node(name).node_id for name in nodes} == nodes
 
 
 @pytest.mark.parametrize("rest", ["", ".", "..", ".satchel"])
