@@ -276,12 +276,13 @@ class _Follower:
         owner = self._owner(item)
         if owner is not None and owner.item_id in self._let_alone:
             self._operations.append(Forget(owner, path))
-        if item.here or item.item_id in self._news.aside:
+        is_somewhere = item.here or item.item_id in self._news.aside
+        if is_somewhere:
             self._operations.append(MoveHere(place, path, item, evict))
             evict = None
         elif item.kind == "folder":
             self._operations.append(MakeHere(place, path, evict))
-        if item.edited_there:
+        if item.edited_there or (item.kind == "file" and not is_somewhere):
             self._operations.append(Fetch(place, path, evict))
 
     def _evicted(self, item: Item) -> Entry | None:

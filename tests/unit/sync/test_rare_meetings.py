@@ -488,6 +488,16 @@ def test_a_folder_that_came_back_from_a_detour_before_a_power_cut_is_what_it_was
     assert [one.message for one in caplog.records if one.name.startswith("satchel.journal")] == []
 
 
+def test_a_file_that_came_back_from_a_detour_before_a_power_cut_and_has_gone_since_is_fetched(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    item = item_of(bob, "a")
+    bob.journal.tree(ROOT).put(replace(item, parent_item=AWAY, name=item.item_id, dirty=True))
+    bob.disk.delete("a")
+    assert both.settle() == {"a": b"one"}
+
+
 def test_a_name_that_the_journal_has_for_something_else_is_not_free(both):
     _, bob = both
     bob.disk.write(f"X {COPY}", "moved away in a moment")
