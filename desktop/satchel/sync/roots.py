@@ -50,7 +50,9 @@ RESCAN_BLIND = 60.0
 
 PULL = 300.0
 PULL_AT_WORK = 15.0
-"""Seconds between looks at the change log while nothing happens here, and, in a two-way folder, while people work."""
+PULL_HEARING = 30.0
+"""Seconds between looks at the change log while nothing happens here, and, in a two-way folder, while people work:
+without hearing of changes, and with it, for a hint may be lost."""
 
 AT_WORK = 600.0
 """Seconds after a change, here or there, for which people are taken to be at work."""
@@ -365,8 +367,9 @@ class RootSync:
             following.soon()
             self._settled = False
             self._at_work_until = now + AT_WORK
-        at_work = following is not None and now < self._at_work_until and not self._hears()
-        self._pull_at = min(self._pull_at, now + (PULL_AT_WORK if at_work else PULL))
+        at_work = following is not None and now < self._at_work_until
+        every = (PULL_HEARING if self._hears() else PULL_AT_WORK) if at_work else PULL
+        self._pull_at = min(self._pull_at, now + every)
 
     async def _cursor(self) -> int | None:
         return await self._side.blocking(lambda: self._side.journal.roots.cursor(self._side.root.root_id))

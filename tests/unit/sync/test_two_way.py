@@ -1061,6 +1061,35 @@ def test_a_push_makes_it_look_at_once(both):
     assert bob.disk.files() == {"a": b"one"}
 
 
+def test_a_hint_that_was_lost_costs_half_a_minute_while_people_work(both):
+    anna, bob = both
+    anna.disk.write("a", "one")
+    both.settle()
+    anna.disk.write("a", "two")
+    anna.run()
+    bob.sync._hears, bob.sync._full = lambda: True, False
+    bob.sync.remote_changed()
+
+    async def turn():
+        await bob.sync._turn()
+        while bob.sync._following.inbox.working:
+            await asyncio.sleep(0)
+
+    for _ in range(3):
+        asyncio.run(turn())
+    assert bob.disk.files() == {"a": b"two"}
+    anna.disk.write("a", "three")
+    anna.run()
+    bob.sync._dirty, bob.sync._full, bob.sync._scan_at = set(), False, math.inf
+    assert bob.sync._pull_at - bob.clock.time <= 30
+    bob.clock.time = bob.sync._pull_at - 0.1
+    asyncio.run(turn())
+    assert bob.disk.files() == {"a": b"two"}, "nothing is due"
+    bob.clock.time += 0.2
+    asyncio.run(turn())
+    assert bob.disk.files() == {"a": b"three"}
+
+
 # -- what users of other clients complain of --------------------------------------------------------------------------
 
 
