@@ -165,3 +165,10 @@ class Together:
             + "; ".join(f"{one.name}: {one.local()} {one.sync.status()}" for one in self.computers)
             + f"; online: {self.remote.tree()}"
         )
+
+
+def exchange(disk: FakeDisk, one: str, other: str) -> None:
+    """Each gets the other's name."""
+    disk.rename(one, "between")
+    disk.rename(other, one)
+    disk.rename("between", other)

@@ -14,7 +14,7 @@ from satchel.journal import Item
 from satchel.journal.tree import TRASHED
 
 from .carry import beside, carry_out, checked
-from .dirt import lasting_name, on_detour
+from .naming import lasting_name, on_detour
 from .operations import (
     Adopt,
     Clean,

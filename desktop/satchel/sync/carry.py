@@ -17,7 +17,8 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import is_named_alike, join, spellings
+from .dirt import join
+from .naming import is_named_alike, spellings
 from .operations import Fetch, MakeHere, MoveHere, SetAside, TrashHere
 from .remote import Side, followed
 

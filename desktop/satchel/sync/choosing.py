@@ -13,7 +13,8 @@ from satchel.core.status import Held
 from satchel.disk import Entry
 from satchel.journal import Item
 
-from .dirt import join, lasting_name, same_file
+from .dirt import join, same_file
+from .naming import lasting_name
 from .observe import observe, relative
 from .plan import detached
 from .remote import Side

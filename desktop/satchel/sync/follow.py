@@ -24,7 +24,8 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import is_named_alike, join, lasting_name, on_detour, on_detour_elsewhere
+from .dirt import join
+from .naming import is_named_alike, lasting_name, on_detour, on_detour_elsewhere
 from .operations import Clean, Fetch, Forget, MakeHere, Move, MoveHere, Operation, TrashHere
 from .order import order
 from .plan import Plan, World

@@ -15,9 +15,9 @@ from satchel.journal import Item
 
 from .apply import apply
 from .carry import checked, put_in_place, recover
-from .dirt import lasting_name
 from .failures import Failures
 from .follow import follow
+from .naming import lasting_name
 from .news import gather, held_names, leave_in_peace, leaves_out, standing
 from .operations import Fetch
 from .outbox import Outbox

@@ -11,7 +11,7 @@ from satchel.core.model import ChangePage, Node
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP, TRASHED
 
-from .dirt import who_is_on_a_detour
+from .naming import who_is_on_a_detour
 from .plan import unmade
 from .remote import LISTED_AT_ONCE, Side, followed, listed
 

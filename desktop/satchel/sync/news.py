@@ -16,8 +16,9 @@ from satchel.disk import Disk
 from satchel.journal import Item, Tree
 from satchel.journal.tree import AWAY, TOP
 
-from .dirt import join, lasting_name, on_detour, same_spelling, same_stamp
+from .dirt import join, same_stamp
 from .follow import News
+from .naming import lasting_name, on_detour, same_spelling
 from .observe import digests, is_gone
 from .plan import detached
 from .remote import Side

@@ -17,7 +17,8 @@ from satchel.disk import Disk, Entry
 from satchel.journal import Item, Stamp, Tree
 from satchel.journal.tree import TOP
 
-from .dirt import Difference, Dirt, join, lasting_name, on_detour
+from .dirt import Difference, Dirt, join
+from .naming import lasting_name, on_detour
 from .rules import admit
 
 
@@ -207,19 +208,19 @@ class _Look:
             waiting.extend(join(folder, entry.name) for entry in entries if entry.kind == "folder")
 
     def _walk_gone(self, top: Item) -> None:
-        for folder in self._under(top):
-            if self._top is not None:
+        folders = self._note_what_is_in(top)
+        if self._top is not None:
+            for folder in folders:
                 self._stays(folder)
 
-    def _under(self, top: Item) -> Iterable[Item]:
-        """The folder and those in it, with what is in each noted."""
-        waiting = [top]
-        while waiting:
-            folder = waiting.pop()
+    def _note_what_is_in(self, top: Item) -> list[Item]:
+        """All the way down; the folder and those in it."""
+        folders = [top]
+        for folder in folders:
             items = self._tree.children(folder.item_id)
             self.seen.dirt.under[folder.item_id] = tuple(items)
-            waiting.extend(item for item in items if item.kind == "folder")
-            yield folder
+            folders.extend(item for item in items if item.kind == "folder")  # to be visited by this loop, too
+        return folders
 
     def _want(self, node_id: str, folder: str, appeared: Iterable[Entry]) -> None:
         """Which of these places the service wants for something else, in folders that are to be one also below."""
@@ -233,8 +234,7 @@ class _Look:
             self.seen.dirt.wanted[node_id, name_key(entry.name)] = item
             if item.kind == entry.kind == "folder" and not item.here:
                 path = join(folder, entry.name)
-                for _ in self._under(item):
-                    pass
+                self._note_what_is_in(item)
                 self._want(item.node_id, path, self.seen.dirt.inside.get(path, ()))
 
     def _stays(self, folder: Item) -> bool:

@@ -12,7 +12,7 @@ from satchel.core.names import name_key
 from satchel.journal import Item
 from satchel.journal.tree import TOP
 
-from .dirt import temporary_name
+from .naming import temporary_name
 from .operations import (
     Adopt,
     Clean,

@@ -50,7 +50,8 @@ from satchel.disk import Entry
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP, UNKNOWN
 
-from .dirt import Dirt, agreed, by_file_ids, digest_decides, join, same_spelling, same_stamp, stamped, surely
+from .dirt import Dirt, agreed, by_file_ids, digest_decides, join, same_stamp, stamped, surely
+from .naming import same_spelling
 from .operations import Adopt, Detach, Forget, MakeFolder, Move, Operation, Settle, Trash, Upload
 from .order import Step, order
 from .rules import is_mass_delete

@@ -17,12 +17,12 @@ from satchel.disk import Hints
 from satchel.journal import Item
 from satchel.journal.tree import AWAY, TOP
 from satchel.sync.carry import beside, put_in_place
-from satchel.sync.dirt import temporary_name
 from satchel.sync.follow import News, follow
+from satchel.sync.naming import temporary_name
 from satchel.sync.operations import Detach, Fetch, MoveHere, SetAside, Trash, TrashHere
 from satchel.sync.order import order
 from satchel.sync.plan import World
-from two_way_world import ROOT, Together
+from two_way_world import ROOT, Together, exchange
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
 
@@ -35,20 +35,12 @@ def both():
     return Together("anna", "bob")
 
 
-def exchange(disk, one, other):
-    disk.rename(one, "between")
-    disk.rename(other, one)
-    disk.rename("between", other)
-
-
 def item_of(computer, path):
     return computer.journal.tree(ROOT).by_node(computer.remote.node(path).node_id)
 
 
-# -- detours ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_detour_that_was_cut_off_is_ended_though_the_file_is_gone_here_and_was_edited_there(both):
+def cut_off(both):
+    """Bob died on the detour of a file that he had put elsewhere and deleted since, and that Anna has edited."""
     anna, bob = both
     anna.disk.write("a", "one")
     both.settle()
@@ -59,6 +51,13 @@ def test_a_detour_that_was_cut_off_is_ended_though_the_file_is_gone_here_and_was
     bob.disk.delete("a")
     anna.disk.write("a", "anna's edit")
     anna.run()
+
+
+# -- detours ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_detour_that_was_cut_off_is_ended_though_the_file_is_gone_here_and_was_edited_there(both):
+    cut_off(both)
     assert both.settle() == {"a": b"anna's edit"}
 
 
@@ -125,16 +124,8 @@ def test_a_long_name_is_given_back_whole_though_it_is_shortened_in_the_temporary
 
 
 def test_a_detour_is_ended_though_its_file_is_ignored_by_now(both):
-    anna, bob = both
-    anna.disk.write("a", "one")
-    both.settle()
-    item = item_of(bob, "a")
-    temporary = f".satchel-{item.item_id}-a"
-    both.remote.rename("a", to=temporary)
-    bob.journal.tree(ROOT).put(replace(item, name=temporary, remote_name=temporary))
-    bob.disk.delete("a")
-    anna.disk.write("a", "anna's edit")
-    anna.run()
+    _, bob = both
+    cut_off(both)
     bob.disk.write(".satchelignore", "/a\n")
     for _ in range(3):
         for computer in both:

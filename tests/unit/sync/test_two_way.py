@@ -15,7 +15,7 @@ from satchel.core.model import Node
 from satchel.core.names import here_problem
 from satchel.disk import Hints
 from satchel.journal import Tree
-from two_way_world import ROOT, Together
+from two_way_world import ROOT, Together, exchange
 
 COPY = "(conflicted copy of bob, 2023-11-14)"
 
@@ -23,12 +23,6 @@ COPY = "(conflicted copy of bob, 2023-11-14)"
 @pytest.fixture
 def both():
     return Together("anna", "bob")
-
-
-def exchange(disk, one, other):
-    disk.rename(one, "between")
-    disk.rename(other, one)
-    disk.rename("between", other)
 
 
 def test_what_one_writes_the_other_gets(both):
