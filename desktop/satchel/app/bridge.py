@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,7 +60,7 @@ class Bridge(QObject):
         super().__init__(parent)
         self._snapshot = EMPTY
         self._folders = Folders(self._ask, self.toast.emit, self)
-        self._preferences = Preferences(self._ask, self.toast.emit, theme, self)
+        self._preferences = Preferences(partial(self._ask, turn="settings"), self.toast.emit, theme, self)
         self._model = TransferModel(self)
         self._shown = ShownTransfers(self._model, self)
         self._filter = "all"
@@ -214,7 +215,7 @@ class Bridge(QObject):
         if clipboard.within_reach():
             self._copied(text, clipboard.copy(text))
         else:
-            self._aside(lambda: clipboard.copy_by_tool(text), lambda done: self._copied(text, done))
+            self._aside(lambda: clipboard.copy_by_tool(text), lambda done: self._copied(text, done), turn="clipboard")
 
     def _copied(self, text: str, done: bool) -> None:
         count = text.count("\n") + 1
@@ -254,7 +255,7 @@ class Bridge(QObject):
     @Slot(str, str)
     def transfer(self, command: str, transfer_id: str) -> None:
         """`cancel`, `pause`, `resume` or `retry`."""
-        self._ask(f"transfer_{command}", transfer_id=transfer_id)
+        self._ask(f"transfer_{command}", turn="transfers", transfer_id=transfer_id)
 
     @Slot()
     def clearDone(self) -> None:  # noqa: N802 - QML's convention
@@ -262,7 +263,7 @@ class Bridge(QObject):
 
     @Slot()
     def togglePause(self) -> None:  # noqa: N802 - QML's convention
-        self._ask("resume" if self._snapshot["paused"] else "pause")
+        self._ask("resume" if self._snapshot["paused"] else "pause", turn="settings")
 
     @Slot(str, str, str, str)
     def signIn(self, site: str, email: str, password: str, new_password: str) -> None:  # noqa: N802 - QML's convention
@@ -291,20 +292,23 @@ class Bridge(QObject):
         *,
         then: Callable[[Any], None] = lambda _: None,
         otherwise: Callable[[SatchelError], None] | None = None,
+        turn: str = "",
         **params: Any,
     ) -> None:
-        """Run a command away from the UI thread; `then` or `otherwise` gets its answer on it."""
+        """Run a command away from the UI thread; `then` or `otherwise` gets its answer on it. `turn` as in
+        `Line.ask`."""
         wrong = otherwise or self._complain
         self._line.ask(
             method,
             params,
             lambda answer: self._answered.emit(then, answer),
             lambda error: self._answered.emit(wrong, error),
+            turn=turn,
         )
 
-    def _aside(self, work: Callable[[], bool], then: Callable[[bool], None]) -> None:
+    def _aside(self, work: Callable[[], bool], then: Callable[[bool], None], turn: str = "") -> None:
         """Work that may block; `then` gets its result on the UI thread."""
-        self._line.run(lambda: self._answered.emit(then, work()))
+        self._line.run(lambda: self._answered.emit(then, work()), turn)
 
     def _run(self, then: Callable[[Any], None], answer: Any) -> None:
         then(answer)

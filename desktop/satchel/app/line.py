@@ -54,15 +54,26 @@ class Line:
         self._there = threading.Condition()
         self._closing = threading.Event()
         self._workers = ThreadPoolExecutor(4, "command")
+        self._turns: dict[str, ThreadPoolExecutor] = {}
         self._watching = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
         self._watching.start()
 
     def ask(
-        self, method: str, params: dict[str, Any], answer: Callable[[Any], None], wrong: Callable[[SatchelError], None]
+        self,
+        method: str,
+        params: dict[str, Any],
+        answer: Callable[[Any], None],
+        wrong: Callable[[SatchelError], None],
+        *,
+        turn: str = "",
     ) -> None:
-        """Run a command; one asked before the engine is there waits for it."""
+        """Run a command; one asked before the engine is there waits for it.
+
+        Those of one `turn` run and answer one after the other, as they were asked: two that set the same thing must
+        not overtake each other. Those without one run side by side.
+        """
 
         def work() -> None:
             try:
@@ -73,19 +84,23 @@ class Line:
             else:
                 answer(result)
 
-        self.run(work)
+        self.run(work, turn)
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Work that may block, away from the UI thread."""
-        if not self._closing.is_set():
-            self._workers.submit(work)
+    def run(self, work: Callable[[], None], turn: str = "") -> None:
+        """Work that may block, away from the UI thread; only the UI thread asks for it."""
+        if self._closing.is_set():
+            return
+        if turn and turn not in self._turns:
+            self._turns[turn] = ThreadPoolExecutor(1, f"command-{turn}")
+        (self._turns[turn] if turn else self._workers).submit(work)
 
     def close(self) -> None:
         """Hang up, and end the engine if it runs in this process. May be called again."""
         with self._there:
             self._closing.set()
             self._there.notify_all()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._workers, *self._turns.values()):
+            workers.shutdown(wait=False, cancel_futures=True)
         client = self._client
         if client is None and self._watching.is_alive():
             self._watching.join(timeout=5)  # it may be about to have one

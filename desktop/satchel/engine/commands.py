@@ -68,11 +68,7 @@ async def settings_get(engine: Engine, _: Emit) -> dict[str, Any]:
 
 
 async def settings_set(engine: Engine, _: Emit, **values: Any) -> dict[str, Any]:
-    before = engine.settings
-    made = await engine.change_settings(values)
-    if engine.parts is not None and made.paused != before.paused:
-        (engine.parts.pause if made.paused else engine.parts.resume)()
-    return asdict(made)
+    return asdict(await engine.change_settings(values))
 
 
 async def pause(engine: Engine, emit: Emit) -> None:

@@ -56,6 +56,7 @@ class Engine:
         self._settings_set = 0
         self._publisher: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
+        self._setting = asyncio.Lock()
 
     async def start(self, *, resident: bool = True) -> None:
         """Needs no network. Raises `JournalError`, and `UsageError` for broken settings."""
@@ -117,11 +118,16 @@ class Engine:
         self.changed()
 
     async def change_settings(self, values: dict[str, Any]) -> settings.Settings:
-        self.settings = await asyncio.to_thread(settings.change, settings_file(self.home), values)
-        self._keep_to_limits()
-        self._settings_set += 1
+        """Raises `UsageError` and then changes nothing."""
+        async with self._setting:  # the file is read, changed and written anew: two at once would lose one
+            before = self.settings
+            self.settings = made = await asyncio.to_thread(settings.change, settings_file(self.home), values)
+            self._keep_to_limits()
+            if self.parts is not None and made.paused != before.paused:
+                (self.parts.pause if made.paused else self.parts.resume)()
+            self._settings_set += 1
         self.changed()
-        return self.settings
+        return made
 
     def _keep_to_limits(self) -> None:
         """What is under way hears of a new limit at once."""

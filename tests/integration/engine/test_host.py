@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,9 @@ import pytest
 
 from satchel.core.errors import EngineError, NotSignedInError, UsageError
 from satchel.core.ports import SystemClock
+from satchel.engine import commands, settings
 from satchel.engine.engine import Engine
+from satchel.engine.home import settings_file
 from satchel.engine.host import HostedEngine, connect
 from satchel.transfer import Limit
 
@@ -104,6 +107,38 @@ def test_limits_hold_for_what_is_under_way_from_the_moment_they_are_set(tmp_path
         await engine.stop()
 
     asyncio.run(change())
+
+
+def test_settings_set_at_the_same_time_are_all_set(tmp_path: Path) -> None:
+    wanted = {"upload_limit": 5000, "download_limit": 6000, "connections": 9, "theme": "dark", "autostart": True}
+
+    async def change() -> Engine:
+        engine = Engine(tmp_path)
+        await asyncio.gather(*(engine.change_settings({name: value}) for name, value in wanted.items()))
+        return engine
+
+    for _ in range(10):
+        engine = asyncio.run(change())
+        assert asdict(engine.settings).items() >= wanted.items()
+        assert engine.settings == settings.load(settings_file(tmp_path))
+        settings_file(tmp_path).unlink()
+
+
+def test_pause_and_resume_at_the_same_time_leave_the_transfers_as_the_settings_say(tmp_path: Path) -> None:
+    done: list[str] = []
+    parts = SimpleNamespace(
+        uploader=SimpleNamespace(limit=Limit(SystemClock())),
+        pause=lambda: done.append("pause"),
+        resume=lambda: done.append("resume"),
+    )
+
+    async def change() -> None:
+        engine = Engine(tmp_path)
+        engine.parts = parts  # type: ignore[assignment] # all that is asked of it
+        await asyncio.gather(*(commands.settings_set(engine, print, paused=wanted) for wanted in (True, False) * 10))
+
+    asyncio.run(change())
+    assert done == ["pause", "resume"] * 10
 
 
 @pytest.mark.timeout(30)

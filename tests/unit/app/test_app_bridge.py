@@ -265,6 +265,66 @@ def test_a_slow_engine_does_not_hold_up_the_window(open_app: Open, qtbot: Any) -
     qtbot.waitUntil(lambda: bool(toasts))
 
 
+def test_what_a_person_sets_is_set_in_that_order_however_long_each_takes(open_app: Open, qtbot: Any) -> None:
+    def set_slowly(**values: Any) -> dict[str, Any]:
+        engine.answers["settings_get"] = made = engine.answers["settings_get"] | values
+        if "upload_limit" in values:
+            time.sleep(0.5)
+        return dict(made)
+
+    engine = FakeEngine(settings_set=set_slowly)
+    app = open_app(engine)
+    preferences = app.bridge.preferences
+    shown = {("", ""): None}  # in the order of their coming
+    preferences.changed.connect(lambda: shown.setdefault(tuple(preferences.limits.values())))
+    preferences.setLimit("upload_limit", "5")
+    preferences.setLimit("download_limit", "1")
+    preferences.setLimit("download_limit", "2")
+    app.bridge.togglePause()
+    qtbot.waitUntil(lambda: engine.asked("pause") == [{}] and len(shown) == 4)
+    assert engine.asked("settings_set") == [
+        {"upload_limit": 5_000_000}, {"download_limit": 1_000_000}, {"download_limit": 2_000_000},
+    ]  # fmt: skip
+    assert list(shown) == [("", ""), ("5", ""), ("5", "1"), ("5", "2")]
+
+
+@pytest.mark.parametrize("subject", ["folders", "transfers"])
+def test_a_switch_put_back_at_once_ends_as_it_stands(open_app: Open, qtbot: Any, subject: str) -> None:
+    done: list[str] = []
+
+    def slow(**_: Any) -> None:
+        time.sleep(0.3)
+        done.append("first")
+
+    def quick(**_: Any) -> None:
+        done.append("second")
+
+    first, second = (
+        ("root_leave_out", "root_take_in") if subject == "folders" else ("transfer_pause", "transfer_resume")
+    )
+    app = open_app(FakeEngine(snapshot(row("a", "sending"), roots=[root()]), **{first: slow, second: quick}))
+    if subject == "folders":
+        app.bridge.folders.have("r1", "Big", False)
+        app.bridge.folders.have("r1", "Big", True)
+    else:
+        app.bridge.transfer("pause", "a")
+        app.bridge.transfer("resume", "a")
+    qtbot.waitUntil(lambda: len(done) == 2)
+    assert done == ["first", "second"]
+
+
+def test_what_takes_long_does_not_hold_up_a_setting(open_app: Open, qtbot: Any) -> None:
+    release = threading.Event()
+    engine = FakeEngine(snapshot(roots=[root()]), root_leave_out=lambda **_: release.wait(20))
+    app = open_app(engine)
+    app.bridge.folders.have("r1", "Big", False)
+    app.bridge.preferences.notify(False)
+    try:
+        qtbot.waitUntil(lambda: app.bridge.preferences.notifies is False)
+    finally:
+        release.set()
+
+
 def test_an_engine_that_ends_is_replaced_and_the_rows_stay(qapp: QApplication, qtbot: Any) -> None:
     first, second = FakeEngine(snapshot(row("a", "sending"))), FakeEngine(snapshot(row("a"), headline="Back"))
     waiting = [first, second]
