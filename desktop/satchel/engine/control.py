@@ -24,9 +24,10 @@ import secrets
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
+from multiprocessing import AuthenticationError, Pipe
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge, wait
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 _RENDEZVOUS = "engine.json"
 _MAX_REQUEST = 16 * 1024 * 1024
+_PATIENCE_S = 5.0
+"""For requests that are cut off when the engine ends."""
 
 
 class ControlServer:
@@ -55,7 +58,7 @@ class ControlServer:
         self._loop = loop
         self._handler = handler
         self._key = key = secrets.token_bytes(32)
-        self._running: list[str] = []
+        self._under_way: dict[_Frames, str] = {}
         address = _address(home)
         if sys.platform != "win32":
             Path(address).unlink(missing_ok=True)
@@ -72,7 +75,7 @@ class ControlServer:
 
     def busy(self, *, but: tuple[str, ...] = ()) -> bool:
         """Whether requests are under way, those of the methods `but` left out."""
-        return any(method not in but for method in list(self._running))
+        return any(method not in but for method in list(self._under_way.values()))
 
     def close(self) -> None:
         """Stop answering; requests under way are cut off. May be called again."""
@@ -85,6 +88,13 @@ class ControlServer:
             Client(self._listener.address).close()
         self._accepting.join(timeout=2)
         self._listener.close()
+        under_way = list(self._under_way)
+        for frames in under_way:
+            frames.ring()
+        # They cancel on the loop, which may end after this. Who does not read his answer is not waited for.
+        patience = time.monotonic() + _PATIENCE_S
+        for frames in under_way:
+            frames.over.wait(max(0, patience - time.monotonic()))
 
     def _accept(self) -> None:
         while not self._closing.is_set():
@@ -104,51 +114,87 @@ class ControlServer:
                     method, params = str(request["method"]), dict(request.get("params") or {})
                 except (ValueError, KeyError, TypeError, AttributeError):
                     return
-                self._running.append(method)
+                frames = _Frames()
+                self._under_way[frames] = method
                 try:
-                    self._answer(connection, method, params)
+                    if not self._closing.is_set():
+                        self._answer(connection, frames, method, params)
                 finally:
-                    self._running.remove(method)
+                    del self._under_way[frames]
+                    frames.close()
 
-    def _answer(self, connection: Connection, method: str, params: dict[str, Any]) -> None:
+    def _answer(self, connection: Connection, frames: _Frames, method: str, params: dict[str, Any]) -> None:
         import msgspec  # noqa: PLC0415 - clients do without it
-
-        frames: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
         finished = threading.Event()
 
         async def run() -> None:
             try:
-                result = await self._handler(method, params, lambda event: frames.put(("event", event)))
-                frames.put(("result", result))
+                result = await self._handler(method, params, lambda event: frames.put("event", event))
+                frames.put("result", result)
             except errors.SatchelError as error:
-                frames.put(("error", error.to_dict()))
+                frames.put("error", error.to_dict())
             except asyncio.CancelledError:
-                frames.put(("error", errors.CancelledError("Cancelled").to_dict()))
+                frames.put("error", errors.CancelledError("Cancelled").to_dict())
                 raise
             except Exception as error:
                 log.exception("%s ran into a bug", method)
-                frames.put(("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict()))
+                frames.put("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict())
                 raise
             finally:
                 finished.set()
 
         running = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
-            while True:
-                try:
-                    kind, value = frames.get(timeout=0.5)
-                except queue.Empty:
-                    if self._closing.is_set() or (connection.poll(0) and not _still_there(connection)):
-                        raise EOFError from None
-                    continue
-                connection.send_bytes(_encoded(msgspec.to_builtins({kind: value})))
-                if kind != "event":
-                    return
+            while not self._closing.is_set():
+                for kind, value in frames.taken(connection):
+                    connection.send_bytes(_encoded(msgspec.to_builtins({kind: value})))
+                    if kind != "event":
+                        return
         finally:
             running.cancel()
             # What is cancelled may have to tidy up, and counts as under way until then.
             finished.wait(timeout=15)
+
+
+class _Frames:
+    """The answer to one request: put by the engine's loop, taken by the thread of the connection.
+
+    That thread has to hear of its client as well, who may hang up, and a queue cannot be waited for together with a
+    connection: so a pipe rings for it, and nobody has to look at either from time to time.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._bell, self._rope = Pipe(duplex=False)
+        self._rung = threading.Event()
+        self.over = threading.Event()
+
+    def put(self, kind: str, value: Any) -> None:
+        self._queue.put((kind, value))
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake who waits in `taken`. Never blocks: what has rung does not ring again before it is heard."""
+        if not self._rung.is_set():
+            self._rung.set()
+            with contextlib.suppress(OSError):  # nobody waits any more
+                self._rope.send_bytes(b"!")
+
+    def taken(self, connection: Connection) -> list[tuple[str, Any]]:
+        """All there is by now; waits while there is nothing. Raises `EOFError` when the client hung up."""
+        ready = wait((connection, self._bell))
+        if connection in ready and not _still_there(connection):
+            raise EOFError
+        if self._bell in ready:
+            self._bell.recv_bytes()
+            self._rung.clear()
+        return [self._queue.get() for _ in range(self._queue.qsize())]
+
+    def close(self) -> None:
+        self._bell.close()
+        self._rope.close()
+        self.over.set()
 
 
 class EngineClient:

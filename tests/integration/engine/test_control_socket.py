@@ -36,7 +36,13 @@ class Answers:
             raise OfflineError("No answer", "Check the network.")
         if method == "bug":
             raise ValueError("oops")
-        if method == "forever":
+        if method == "many":
+            for number in range(params["count"]):
+                emit(number)
+            return method
+        if method == "echo and wait":
+            emit(params)
+        if method in ("forever", "echo and wait"):
             self.began.set()
             try:
                 await asyncio.Event().wait()
@@ -126,6 +132,34 @@ def test_two_clients_are_served_at_once(server: ControlServer, answers: Answers,
     server.close()
     waiting.join(timeout=5)
     assert not waiting.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how often a thread woke")
+def test_while_nothing_happens_nobody_wakes(server: ControlServer, answers: Answers, tmp_path: Path) -> None:
+    stream = EngineClient(tmp_path).stream("echo and wait")
+    assert next(stream) == ("event", {})
+    waiting = [one.native_id for one in threading.enumerate() if one.name.startswith("control")]
+    assert len(waiting) == 2  # who accepts, and who answers
+
+    def wakes() -> list[str]:
+        lines = [Path(f"/proc/self/task/{one}/status").read_text().splitlines() for one in waiting]
+        return [line for task in lines for line in task if line.startswith("voluntary_ctxt_switches")]
+
+    time.sleep(0.2)
+    before = wakes()
+    time.sleep(1.2)
+    assert wakes() == before
+    stream.close()
+    assert answers.cancelled.wait(5)
+
+
+def test_events_that_come_faster_than_they_are_read_all_come(server: ControlServer, tmp_path: Path) -> None:
+    heard = []
+    for kind, value in EngineClient(tmp_path).stream("many", count=20_000):
+        if kind == "event" and value % 1000 == 0:
+            time.sleep(0.01)
+        heard.append(value)
+    assert heard == [*range(20_000), "many"]
 
 
 def test_only_the_user_can_read_the_key(server: ControlServer, tmp_path: Path) -> None:
