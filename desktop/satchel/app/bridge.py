@@ -259,7 +259,7 @@ class Bridge(QObject):
 
     @Slot()
     def clearDone(self) -> None:  # noqa: N802 - QML's convention
-        self._ask("clear_done")
+        self._ask("clear_done", turn="transfers")
 
     @Slot()
     def togglePause(self) -> None:  # noqa: N802 - QML's convention

@@ -103,7 +103,7 @@ class Folders(QObject):
             self.changed.emit()  # the switch shows what is so
 
         command = "root_take_in" if wanted else "root_leave_out"
-        self._ask(command, turn="folders", otherwise=refused, path=str(Path(root["path"], path)))
+        self._ask(command, turn=f"folder {root_id}", otherwise=refused, path=str(Path(root["path"], path)))
 
     @Slot(str, int)
     def confirmDeletions(self, root_id: str, files: int) -> None:  # noqa: N802 - QML's convention

@@ -99,8 +99,9 @@ class Line:
         with self._there:
             self._closing.set()
             self._there.notify_all()
-        for workers in (self._workers, *self._turns.values()):
-            workers.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in self._turns.values():
+            workers.shutdown()  # what a person has set is set, also when they quit at once
         client = self._client
         if client is None and self._watching.is_alive():
             self._watching.join(timeout=5)  # it may be about to have one
@@ -111,7 +112,7 @@ class Line:
     def _reached(self) -> Engine:
         with self._there:
             self._there.wait_for(lambda: self._client is not None or self._closing.is_set())
-            if self._client is None or self._closing.is_set():
+            if self._client is None:
                 raise CancelledError("Satchel is ending")
             return self._client
 

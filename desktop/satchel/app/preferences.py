@@ -75,9 +75,6 @@ class Preferences(QObject):
         except ValueError as error:
             self._toast(f"“{text.strip()}” is no limit", str(error), True)
             return False
-        if rate == self._settings.get(setting, 0):
-            self.changed.emit()  # the field shows it as it is written: nothing for 0
-            return True
 
         def refused(error: SatchelError) -> None:
             self._toast(error.title, error.message or error.path or "", True)

@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from multiprocessing import AuthenticationError, Pipe
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge, wait
 from pathlib import Path
@@ -43,13 +44,13 @@ log = logging.getLogger(__name__)
 _RENDEZVOUS = "engine.json"
 _MAX_REQUEST = 16 * 1024 * 1024
 _PATIENCE_S = 5.0
-"""For requests that are cut off when the engine ends."""
+"""For all requests that are cut off when the engine ends, to tidy up."""
 
 
 class ControlServer:
     """Answers on the socket of one home, handing each request to `handler` on `loop`.
 
-    `handler(method, params, emit)` may call `emit` from the loop to send events; its return value is the result.
+    `handler(method, params, emit)` may call `emit` from any thread to send events; its return value is the result.
     Values may be anything that `msgspec` encodes.
     """
 
@@ -90,11 +91,10 @@ class ControlServer:
         self._listener.close()
         under_way = list(self._under_way)
         for frames in under_way:
-            frames.ring()
-        # They cancel on the loop, which may end after this. Who does not read his answer is not waited for.
+            frames.cut_off()
         patience = time.monotonic() + _PATIENCE_S
-        for frames in under_way:
-            frames.over.wait(max(0, patience - time.monotonic()))
+        for frames in under_way:  # the loop may end after this
+            frames.ended.wait(max(0, patience - time.monotonic()))
 
     def _accept(self) -> None:
         while not self._closing.is_set():
@@ -126,8 +126,6 @@ class ControlServer:
     def _answer(self, connection: Connection, frames: _Frames, method: str, params: dict[str, Any]) -> None:
         import msgspec  # noqa: PLC0415 - clients do without it
 
-        finished = threading.Event()
-
         async def run() -> None:
             try:
                 result = await self._handler(method, params, lambda event: frames.put("event", event))
@@ -135,16 +133,17 @@ class ControlServer:
             except errors.SatchelError as error:
                 frames.put("error", error.to_dict())
             except asyncio.CancelledError:
-                frames.put("error", errors.CancelledError("Cancelled").to_dict())
+                if not self._closing.is_set():  # else the client sees that the engine went away
+                    frames.put("error", errors.CancelledError("Cancelled").to_dict())
                 raise
             except Exception as error:
                 log.exception("%s ran into a bug", method)
                 frames.put("error", errors.EngineError("Satchel ran into a bug", repr(error)).to_dict())
                 raise
             finally:
-                finished.set()
+                frames.ended.set()
 
-        running = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        running = frames.running = asyncio.run_coroutine_threadsafe(run(), self._loop)
         try:
             while not self._closing.is_set():
                 for kind, value in frames.taken(connection):
@@ -154,32 +153,29 @@ class ControlServer:
         finally:
             running.cancel()
             # What is cancelled may have to tidy up, and counts as under way until then.
-            finished.wait(timeout=15)
+            frames.ended.wait(timeout=15)
 
 
 class _Frames:
     """The answer to one request: put by the engine's loop, taken by the thread of the connection.
 
     That thread has to hear of its client as well, who may hang up, and a queue cannot be waited for together with a
-    connection: so a pipe rings for it, and nobody has to look at either from time to time.
+    connection: so a pipe rings for it, and nobody has to look at either from time to time. `ended` tells that nothing
+    of the request runs on the loop any more.
     """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._bell, self._rope = Pipe(duplex=False)
-        self._rung = threading.Event()
-        self.over = threading.Event()
+        self._lock = threading.Lock()  # of the pipe, which several threads ring and one closes
+        self._rung = False
+        self._closed = False
+        self.running: Future[None] | None = None
+        self.ended = threading.Event()
 
     def put(self, kind: str, value: Any) -> None:
         self._queue.put((kind, value))
-        self.ring()
-
-    def ring(self) -> None:
-        """Wake who waits in `taken`. Never blocks: what has rung does not ring again before it is heard."""
-        if not self._rung.is_set():
-            self._rung.set()
-            with contextlib.suppress(OSError):  # nobody waits any more
-                self._rope.send_bytes(b"!")
+        self._ring()
 
     def taken(self, connection: Connection) -> list[tuple[str, Any]]:
         """All there is by now; waits while there is nothing. Raises `EOFError` when the client hung up."""
@@ -188,13 +184,29 @@ class _Frames:
             raise EOFError
         if self._bell in ready:
             self._bell.recv_bytes()
-            self._rung.clear()
+            with self._lock:
+                self._rung = False
         return [self._queue.get() for _ in range(self._queue.qsize())]
 
+    def cut_off(self) -> None:
+        """From another thread: the connection's own may be held up by a client who does not read."""
+        self._ring()
+        if self.running is not None:
+            self.running.cancel()
+
     def close(self) -> None:
-        self._bell.close()
-        self._rope.close()
-        self.over.set()
+        with self._lock:
+            self._closed = True
+            self._bell.close()
+            self._rope.close()
+        self.ended.set()
+
+    def _ring(self) -> None:
+        """Never blocks: what has rung does not ring again before it is heard."""
+        with self._lock:
+            if not self._rung and not self._closed:
+                self._rope.send_bytes(b"!")
+                self._rung = True
 
 
 class EngineClient:

@@ -118,7 +118,10 @@ class Engine:
         self.changed()
 
     async def change_settings(self, values: dict[str, Any]) -> settings.Settings:
-        """Raises `UsageError` and then changes nothing."""
+        """Raises `UsageError` and then changes nothing. Done also when whoever asked hangs up meanwhile."""
+        return await asyncio.shield(self._change_settings(values))
+
+    async def _change_settings(self, values: dict[str, Any]) -> settings.Settings:
         async with self._setting:  # the file is read, changed and written anew: two at once would lose one
             before = self.settings
             self.settings = made = await asyncio.to_thread(settings.change, settings_file(self.home), values)
@@ -224,7 +227,8 @@ class Engine:
         while True:
             moving = self._last is not None and self._last.transfers_active
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), WHILE_MOVING if moving else 30.0)
+                async with asyncio.timeout(WHILE_MOVING if moving else 30.0):
+                    await self._changed.wait()
             self._changed.clear()
             self._poked = False
             began = time.monotonic()

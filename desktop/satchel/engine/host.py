@@ -118,5 +118,7 @@ class HostedEngine(EngineClient):
         try:
             await self._stop.wait()
         finally:
-            await asyncio.to_thread(self._server.close)
-            await engine.stop()
+            try:
+                await asyncio.to_thread(self._server.close)
+            finally:
+                await engine.stop()

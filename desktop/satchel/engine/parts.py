@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -179,11 +180,10 @@ class Parts:
             if not self.online:
                 await asyncio.sleep(wait)
             else:
-                try:
-                    await asyncio.wait_for(self._soon.wait(), wait)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._soon.wait()
                     await asyncio.sleep(0.5)
-                except TimeoutError:
-                    pass
             if (time.time() - wall) - (time.monotonic() - before) > 30:
                 self.uploader.drop_connections()  # the computer slept
                 self._downloads.drop_connections()

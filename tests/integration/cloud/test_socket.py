@@ -141,7 +141,8 @@ async def listen(url: str, pumps: list[asyncio.Task[None]]) -> None:
         await asyncio.sleep(0.3)  # all is well, for longer than a ping takes
         for task in pumps:
             task.cancel()
-        await asyncio.wait_for(socket.recv(), 10)
+        async with asyncio.timeout(10):
+            await socket.recv()
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from satchel.core.errors import EngineError, OfflineError, RefusedError
+from satchel.engine import control
 from satchel.engine.control import ControlServer, EngineClient
 from satchel.engine.lock import HomeLock
 
@@ -42,7 +43,10 @@ class Answers:
             return method
         if method == "echo and wait":
             emit(params)
-        if method in ("forever", "echo and wait"):
+        if method == "flood":
+            for _ in range(200):
+                emit("x" * 100_000)
+        if method in ("forever", "echo and wait", "flood"):
             self.began.set()
             try:
                 await asyncio.Event().wait()
@@ -134,18 +138,28 @@ def test_two_clients_are_served_at_once(server: ControlServer, answers: Answers,
     assert not waiting.is_alive()
 
 
+def _threads_of_the_server() -> list[int | None]:
+    """Those that are about to end are waited for: one accepts, one answers."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = [one.native_id for one in threading.enumerate() if one.name.startswith("control")]
+        if len(found) == 2 or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how often a thread woke")
 def test_while_nothing_happens_nobody_wakes(server: ControlServer, answers: Answers, tmp_path: Path) -> None:
     stream = EngineClient(tmp_path).stream("echo and wait")
     assert next(stream) == ("event", {})
-    waiting = [one.native_id for one in threading.enumerate() if one.name.startswith("control")]
-    assert len(waiting) == 2  # who accepts, and who answers
+    waiting = _threads_of_the_server()
+    assert len(waiting) == 2
 
     def wakes() -> list[str]:
         lines = [Path(f"/proc/self/task/{one}/status").read_text().splitlines() for one in waiting]
         return [line for task in lines for line in task if line.startswith("voluntary_ctxt_switches")]
 
-    time.sleep(0.2)
+    time.sleep(0.5)
     before = wakes()
     time.sleep(1.2)
     assert wakes() == before
@@ -160,6 +174,22 @@ def test_events_that_come_faster_than_they_are_read_all_come(server: ControlServ
             time.sleep(0.01)
         heard.append(value)
     assert heard == [*range(20_000), "many"]
+
+
+def test_a_client_that_does_not_read_does_not_hold_up_the_end(
+    server: ControlServer, answers: Answers, tmp_path: Path
+) -> None:
+    stream = EngineClient(tmp_path).stream("flood")
+    next(stream)
+    assert answers.began.wait(10)
+    time.sleep(0.2)  # until the socket is full
+
+    before = time.monotonic()
+    server.close()
+
+    assert answers.cancelled.is_set()
+    assert time.monotonic() - before < control._PATIENCE_S
+    stream.close()
 
 
 def test_only_the_user_can_read_the_key(server: ControlServer, tmp_path: Path) -> None:

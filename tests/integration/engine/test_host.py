@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -95,16 +97,28 @@ def test_unknown_methods_and_parameters_are_refused(tmp_path: Path) -> None:
             engine.call("ls", path="/")
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_an_engine_ends_also_when_something_has_just_changed(tmp_path: Path, turns: int) -> None:
+    async def end() -> None:
+        engine = Engine(tmp_path)
+        await engine.start(resident=False)
+        await asyncio.sleep(0.01)
+        engine.changed()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        _, pending = await asyncio.wait({asyncio.create_task(engine.stop())}, timeout=10)
+        assert not pending
+
+    asyncio.run(end())
+
+
 def test_limits_hold_for_what_is_under_way_from_the_moment_they_are_set(tmp_path: Path) -> None:
     async def change() -> None:
         engine = Engine(tmp_path)
-        await engine.start(resident=False)
         uploader = SimpleNamespace(limit=Limit(SystemClock()))
         engine.parts = SimpleNamespace(uploader=uploader)  # type: ignore[assignment] # all that is asked of it
         await engine.change_settings({"upload_limit": 5000, "download_limit": 6000})
         assert (uploader.limit.rate, engine.download_limit.rate) == (5000, 6000)
-        engine.parts = None
-        await engine.stop()
 
     asyncio.run(change())
 
@@ -122,6 +136,29 @@ def test_settings_set_at_the_same_time_are_all_set(tmp_path: Path) -> None:
         assert asdict(engine.settings).items() >= wanted.items()
         assert engine.settings == settings.load(settings_file(tmp_path))
         settings_file(tmp_path).unlink()
+
+
+def test_a_setting_is_set_whole_though_whoever_asked_hangs_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change, writing = settings.change, threading.Event()
+
+    def slowly(file: Path, values: dict[str, Any]) -> settings.Settings:
+        writing.set()
+        time.sleep(0.3)
+        return change(file, values)
+
+    async def hang_up() -> Engine:
+        engine = Engine(tmp_path)
+        monkeypatch.setattr(settings, "change", slowly)
+        first = asyncio.create_task(engine.change_settings({"upload_limit": 5000}))
+        await asyncio.to_thread(writing.wait, 5)
+        first.cancel()
+        monkeypatch.setattr(settings, "change", change)
+        await engine.change_settings({"theme": "dark"})
+        return engine
+
+    engine = asyncio.run(hang_up())
+    assert (engine.settings.upload_limit, engine.settings.theme) == (5000, "dark")
+    assert engine.settings == settings.load(settings_file(tmp_path))
 
 
 def test_pause_and_resume_at_the_same_time_leave_the_transfers_as_the_settings_say(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_slow_engine_does_not_hold_up_the_window(open_app: Open, qtbot: Any) -
 def test_what_a_person_sets_is_set_in_that_order_however_long_each_takes(open_app: Open, qtbot: Any) -> None:
     def set_slowly(**values: Any) -> dict[str, Any]:
         engine.answers["settings_get"] = made = engine.answers["settings_get"] | values
-        if "upload_limit" in values:
+        if values.get("upload_limit"):
             time.sleep(0.5)
         return dict(made)
 
@@ -280,12 +280,14 @@ def test_what_a_person_sets_is_set_in_that_order_however_long_each_takes(open_ap
     preferences.setLimit("upload_limit", "5")
     preferences.setLimit("download_limit", "1")
     preferences.setLimit("download_limit", "2")
+    preferences.setLimit("upload_limit", "")  # as it was before all of this
     app.bridge.togglePause()
-    qtbot.waitUntil(lambda: engine.asked("pause") == [{}] and len(shown) == 4)
+    qtbot.waitUntil(lambda: engine.asked("pause") == [{}] and len(shown) == 5)
     assert engine.asked("settings_set") == [
         {"upload_limit": 5_000_000}, {"download_limit": 1_000_000}, {"download_limit": 2_000_000},
+        {"upload_limit": 0},
     ]  # fmt: skip
-    assert list(shown) == [("", ""), ("5", ""), ("5", "1"), ("5", "2")]
+    assert list(shown) == [("", ""), ("5", ""), ("5", "1"), ("5", "2"), ("", "2")]
 
 
 @pytest.mark.parametrize("subject", ["folders", "transfers"])
@@ -311,6 +313,21 @@ def test_a_switch_put_back_at_once_ends_as_it_stands(open_app: Open, qtbot: Any,
         app.bridge.transfer("resume", "a")
     qtbot.waitUntil(lambda: len(done) == 2)
     assert done == ["first", "second"]
+
+
+def test_what_was_set_is_set_though_the_app_is_quit_at_once(open_app: Open) -> None:
+    done: list[str] = []
+
+    def slow(path: str) -> None:
+        time.sleep(0.3)
+        done.append(path)
+
+    engine = FakeEngine(snapshot(roots=[root()]), root_leave_out=slow)
+    app = open_app(engine)
+    app.bridge.folders.have("r1", "Big", False)
+    app.bridge.folders.have("r1", "Small", False)
+    app.bridge.close()
+    assert done == [str(Path("/home/alice/Share/Big")), str(Path("/home/alice/Share/Small"))]
 
 
 def test_what_takes_long_does_not_hold_up_a_setting(open_app: Open, qtbot: Any) -> None:
