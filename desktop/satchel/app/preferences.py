@@ -14,7 +14,7 @@ from .theme import Theme
 
 
 class Preferences(QObject):
-    """The engine's settings; commands go by `ask`, which is the bridge's."""
+    """The engine's settings; commands go by `ask`, which is the bridge's and does them in the order of their asking."""
 
     changed = Signal()
 

@@ -169,7 +169,6 @@ class _Frames:
         self._bell, self._rope = Pipe(duplex=False)
         self._lock = threading.Lock()  # of the pipe, which several threads ring and one closes
         self._rung = False
-        self._closed = False
         self.running: Future[None] | None = None
         self.ended = threading.Event()
 
@@ -196,7 +195,6 @@ class _Frames:
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
             self._bell.close()
             self._rope.close()
         self.ended.set()
@@ -204,7 +202,7 @@ class _Frames:
     def _ring(self) -> None:
         """Never blocks: what has rung does not ring again before it is heard."""
         with self._lock:
-            if not self._rung and not self._closed:
+            if not self._rung and not self._rope.closed:
                 self._rope.send_bytes(b"!")
                 self._rung = True
 
